@@ -1,0 +1,1 @@
+"""Striate trains, explains and ships convolutional image classifiers."""

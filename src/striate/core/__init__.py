@@ -1,0 +1,1 @@
+"""What every room needs and nothing else: settings, registry, image spec, device, randomness, errors."""

@@ -1,0 +1,142 @@
+"""Every setting of a training run, declared once: default, range, unit and one line of help.
+
+The options of the command line, the keys of a config file, `config.json` in the run folder and the
+keywords of `striate.train` are all derived from `TrainSettings`. A setting whose default is None is
+chosen by the plan (training/plan.py) from the data and the machine, and recorded with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from striate.core.errors import SettingsError
+from striate.core.spec import Interpolation, Resize
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; an unknown key, a wrong type or a value out of range is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "settings") -> Self:
+        """Return the settings, or a SettingsError that lists every offending key with its rule.
+
+        Args:
+            values: Keys as in the class, with '-' or '_'.
+            where: Where the values come from, for the message.
+        """
+        try:
+            return cls.model_validate({key.replace("-", "_"): value for key, value in values.items()})
+        except ValidationError as error:
+            lines = [_explain(cls, problem) for problem in error.errors()]
+            raise SettingsError("; ".join(lines), where=where, fix="'striate train --help' lists the settings") from None
+
+    def with_values(self, **values: Any) -> Self:
+        """Return a copy with some values replaced, validated again."""
+        return type(self).parse({**self.model_dump(), **values})
+
+    def differences(self, other: Settings) -> dict[str, tuple[Any, Any]]:
+        """Return {key: (ours, theirs)} for each key that differs."""
+        ours, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        return {key: (ours[key], theirs.get(key)) for key in ours if ours[key] != theirs.get(key)}
+
+
+def _explain(cls: type[Settings], problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str)) or "value"
+    if problem["type"] == "extra_forbidden":
+        guess = get_close_matches(key, list(cls.model_fields), n=1, cutoff=0.5)
+        return f"unknown key '{key}'" + (f" (did you mean '{guess[0]}'?)" if guess else "")
+    rule = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{key} = {problem['input']!r}: {rule}"
+
+
+class DataSettings(Settings):
+    """Which pictures, and how they are brought to one size."""
+
+    data_dir: Path | None = Field(None, description="Folder that holds data sets by name [STRIATE_DATA]")
+    first: int | None = Field(None, ge=1, description="Train on the first N pictures of the training part only")
+    val_share: float | None = Field(
+        None, gt=0, lt=1, description="Share held out for validation where the data has no such part"
+    )
+    test_share: float = Field(0.1, gt=0, lt=1, description="Share held out for test where nothing else is split")
+    img_size: int | None = Field(None, ge=8, le=2048, description="Side of the pictures in pixels")
+    channels: Literal[1, 3] | None = Field(None, description="1 for grey, 3 for colour")
+    resize: Resize = Field("crop", description="How other aspect ratios become square")
+    interpolation: Interpolation = Field("bilinear", description="Filter of the resize")
+    skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
+
+
+class AugmentSettings(Settings):
+    """Random changes of the training pictures; 0 turns one off."""
+
+    flip: bool | None = Field(None, description="Mirror left to right")
+    flip_vertical: bool = Field(False, description="Mirror top to bottom")
+    rotate: float = Field(0.0, ge=0, le=180, description="Rotation by up to ± this many degrees")
+    shift: int | None = Field(None, ge=0, le=256, description="Shift by up to ± this many whole pixels")
+    zoom: float = Field(0.0, ge=0, lt=1, description="Zoom by a factor of up to 1 ± this")
+    crop_scale: float = Field(1.0, gt=0, le=1, description="Random resized crop of at least this share of the area")
+    edges: Literal["reflect", "zero"] = Field("reflect", description="What lies beyond the picture's edge")
+    brightness: float = Field(0.0, ge=0, le=1, description="Brightness times 1 ± this")
+    contrast: float = Field(0.0, ge=0, le=1, description="Contrast times 1 ± this")
+    saturation: float = Field(0.0, ge=0, le=1, description="Saturation times 1 ± this (colour)")
+    hue: float = Field(0.0, ge=0, le=0.5, description="Hue turned by up to ± this share of the circle (colour)")
+    erase: float = Field(0.0, ge=0, le=1, description="Probability of erasing a rectangle")
+    mixup: float = Field(0.0, ge=0, le=10, description="Mixup: α of the Beta distribution of the shares")
+    cutmix: float = Field(0.0, ge=0, le=10, description="CutMix: α of the Beta distribution of the areas")
+
+
+class OptimizerSettings(Settings):
+    """How the weights move."""
+
+    epochs: int | None = Field(None, ge=1, le=100_000, description="Passes over the training pictures")
+    batch_size: int | None = Field(None, ge=1, le=65_536, description="Pictures per step")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="Update rule")
+    lr: float | None = Field(None, gt=0, le=1000, description="Peak learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
+    nesterov: bool = Field(True, description="Nesterov's form of the momentum of SGD")
+    weight_decay: float | None = Field(None, ge=0, le=10, description="Weight decay, not on norms and biases")
+    schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
+        "one-cycle", description="Course of the learning rate over the run"
+    )
+    warmup: float = Field(0.2, ge=0, lt=1, description="Share of the steps in which one-cycle rises to the peak")
+    label_smoothing: float | None = Field(None, ge=0, lt=1, description="Share of the target spread over all classes")
+    clip_norm: float | None = Field(None, gt=0, description="Upper limit of the gradient's norm")
+    ema: float | None = Field(None, gt=0, lt=1, description="Decay per step of the average of the weights")
+    patience: int | None = Field(None, ge=1, description="Stop after N epochs without a better validation loss")
+
+
+class MachineSettings(Settings):
+    """Where and how the arithmetic is done."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Precision = Field("auto", description="auto: bf16 where a short race shows it faster")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of all randomness")
+
+
+class TrainSettings(DataSettings, AugmentSettings, OptimizerSettings, MachineSettings):
+    """All settings of a training run."""
+
+    model: str | None = Field(None, description="Network by name; 'striate inspect' lists them")
+    checkpoint_every: float = Field(
+        20.0, ge=0, description="Seconds between checkpoints within a run; 0: after every step"
+    )
+
+    def settings_of(self, group: type[Settings]) -> dict[str, Any]:
+        """Return the values of one group of settings."""
+        return {key: getattr(self, key) for key in group.model_fields}
+
+
+GROUPS: dict[str, type[Settings]] = {
+    "Data": DataSettings,
+    "Augmentation": AugmentSettings,
+    "Optimizer": OptimizerSettings,
+    "Machine": MachineSettings,
+}

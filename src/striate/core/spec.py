@@ -1,0 +1,45 @@
+"""ImageSpec: everything needed to turn a picture into the network's input, and its output into a class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Resize = Literal["crop", "pad", "squash"]
+Interpolation = Literal["bilinear", "bicubic", "lanczos", "box", "nearest"]
+
+
+class ImageSpec(BaseModel):
+    """The contract between pictures and a network; it travels inside the model file.
+
+    A picture is decoded to `channels`, brought to `height` × `width` by `resize`, scaled to [0, 1] and
+    normalised per channel: (x − mean) / std.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: Literal[1, 3]
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: Resize = "crop"
+    interpolation: Interpolation = "bilinear"
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ImageSpec:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need {self.channels} values each, one per channel")
+        if any(value <= 0 for value in self.std):
+            raise ValueError("std must be positive in every channel")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("class names must differ")
+        return self
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one network input."""
+        return self.channels, self.height, self.width

@@ -1,0 +1,177 @@
+"""Flip, rotation, zoom, shift and crop of each sample, composed to one affine map and resampled once.
+
+A matrix maps a point of the output to the point of the input it is read from, both in pixels from the
+picture's centre, x to the right and y down. Crop comes first, then flip, then rotation and zoom about
+the centre, then shift. Whole-pixel shifts and flips alone are an exact gather without interpolation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from striate.core.random import Stream, uniform
+from striate.core.settings import AugmentSettings
+
+Edges = Literal["reflect", "zero"]
+CROP_RATIO = (3 / 4, 4 / 3)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One batch's geometric parameters, one entry per sample.
+
+    Args:
+        mirror: bool, N; left to right.
+        flip: bool, N; top to bottom.
+        shift: int64, N 2; pixels to the right and down.
+        angle: degrees counter-clockwise, N, or None where no sample is rotated, zoomed or cropped.
+        zoom: factor, N; above 1 enlarges.
+        crop: N 4; left, top, width and height in pixels of the box that fills the output.
+    """
+
+    mirror: Tensor
+    flip: Tensor
+    shift: Tensor
+    angle: Tensor | None = None
+    zoom: Tensor | None = None
+    crop: Tensor | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether only whole pixels move, so that nothing has to be interpolated."""
+        return self.angle is None and self.zoom is None and self.crop is None
+
+
+def draw_geometry(
+    settings: AugmentSettings, size: tuple[int, int], seed: int, epoch: int, indices: Tensor
+) -> Geometry | None:
+    """Return each sample's parameters, a pure function of the arguments; None where nothing may move.
+
+    Args:
+        size: (height, width) of the pictures.
+        indices: int64, N; the samples' numbers in the training part.
+    """
+
+    def chance(stream: Stream) -> Tensor:
+        return uniform(seed, epoch, indices, stream)
+
+    if not settings.flip and not settings.flip_vertical and not settings.shift and not _interpolates(settings):
+        return None
+    none = torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
+    mirror = chance(Stream.FLIP_HORIZONTAL) < 0.5 if settings.flip else none
+    flip = chance(Stream.FLIP_VERTICAL) < 0.5 if settings.flip_vertical else none
+    shift = torch.zeros(len(indices), 2, dtype=torch.int64, device=indices.device)
+    if settings.shift:
+        places = uniform(seed, epoch, indices, [Stream.SHIFT_X, Stream.SHIFT_Y]) * (2 * settings.shift + 1)
+        shift = places.floor().long() - settings.shift
+    angle = (2 * chance(Stream.ROTATE) - 1) * settings.rotate if settings.rotate else None
+    zoom = 1 + (2 * chance(Stream.ZOOM) - 1) * settings.zoom if settings.zoom else None
+    crop = _draw_crop(settings.crop_scale, size, seed, epoch, indices) if settings.crop_scale < 1 else None
+    return Geometry(mirror, flip, shift, angle, zoom, crop)
+
+
+def _interpolates(settings: AugmentSettings) -> bool:
+    return bool(settings.rotate or settings.zoom or settings.crop_scale < 1)
+
+
+def _draw_crop(smallest: float, size: tuple[int, int], seed: int, epoch: int, indices: Tensor) -> Tensor:
+    """Return boxes of area share uniform on [smallest, 1], log-uniform ratio, uniform place (Szegedy 2014).
+
+    A box that would not fit is made as wide or high as the picture, so its area can be a little smaller.
+    """
+    height, width = size
+    streams = [Stream.CROP_AREA, Stream.CROP_RATIO, Stream.CROP_X, Stream.CROP_Y]
+    area, ratio, x, y = uniform(seed, epoch, indices, streams).unbind(1)
+    area = (smallest + (1 - smallest) * area) * height * width
+    low, high = (math.log(bound) for bound in CROP_RATIO)
+    ratio = torch.exp(low + (high - low) * ratio)
+    box_width = (area * ratio).sqrt().round().clamp(1, width)
+    box_height = (area / ratio).sqrt().round().clamp(1, height)
+    left = (x * (width - box_width + 1)).floor()
+    top = (y * (height - box_height + 1)).floor()
+    return torch.stack([left, top, box_width, box_height], 1)
+
+
+def apply_geometry(
+    images: Tensor, geometry: Geometry, edges: Edges = "reflect", size: tuple[int, int] | None = None
+) -> Tensor:
+    """Return the moved pictures: uint8 stays uint8 where only whole pixels move, else float32 0 … 255.
+
+    Args:
+        images: N C H W, uint8 or floating.
+        edges: 'reflect' mirrors the picture at its edge (edge pixel repeated); 'zero' fills with 0.
+        size: (height, width) of the output; the input's by default.
+    """
+    size = size or (images.shape[2], images.shape[3])
+    if geometry.is_exact and size == (images.shape[2], images.shape[3]):
+        return _gather(images, geometry, edges)
+    return resample(images, affine_matrix(geometry, (images.shape[2], images.shape[3]), size), edges, size)
+
+
+def _gather(images: Tensor, geometry: Geometry, edges: Edges) -> Tensor:
+    _, _, height, width = images.shape
+    rows, rows_inside = _source_index(height, geometry.shift[:, 1], geometry.flip, edges)  # N H
+    columns, columns_inside = _source_index(width, geometry.shift[:, 0], geometry.mirror, edges)  # N W
+    samples = torch.arange(len(images), device=images.device)[:, None, None]
+    moved = images.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]]  # N H W C
+    if edges == "zero":
+        moved = moved * (rows_inside[:, :, None] & columns_inside[:, None, :])[..., None]
+    return moved.permute(0, 3, 1, 2)  # N C H W
+
+
+def _source_index(side: int, shift: Tensor, flipped: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+    """Return, for each sample and output place along one axis, the input place and whether it is inside."""
+    place = torch.arange(side, device=shift.device) - shift[:, None]  # N side
+    place = torch.where(flipped[:, None], side - 1 - place, place)
+    inside = (place >= 0) & (place < side)
+    folded = place.remainder(2 * side)
+    return torch.where(folded < side, folded, 2 * side - 1 - folded), inside
+
+
+def affine_matrix(geometry: Geometry, size: tuple[int, int], output: tuple[int, int]) -> Tensor:
+    """Return the maps from output to input points as float32 N 2 3, in pixels from the centres.
+
+    With R the rotation by the angle, z the zoom, F the flips, S and c the crop's scale and centre and
+    t the shift: p_in = S F R⁻¹ (p_out − t) / z + c.
+    """
+    count, device = len(geometry.mirror), geometry.mirror.device
+    height, width = size
+    ones = torch.ones(count, device=device)
+    angle = torch.deg2rad(geometry.angle) if geometry.angle is not None else 0 * ones
+    scale = 1 / geometry.zoom if geometry.zoom is not None else ones
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    linear = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)  # N 2 2
+    signs = torch.stack([1 - 2 * geometry.mirror.float(), 1 - 2 * geometry.flip.float()], 1)  # N 2
+    if geometry.crop is not None:
+        left, top, box_width, box_height = geometry.crop.unbind(1)
+        stretch = torch.stack([box_width / output[1], box_height / output[0]], 1)
+        centre = torch.stack([left + (box_width - width) / 2, top + (box_height - height) / 2], 1)
+    else:
+        stretch, centre = torch.ones(count, 2, device=device), torch.zeros(count, 2, device=device)
+    linear = (stretch * signs)[:, :, None] * linear
+    offset = centre - (linear @ geometry.shift.to(linear.dtype)[:, :, None])[:, :, 0]
+    return torch.cat([linear, offset[:, :, None]], 2)
+
+
+def resample(images: Tensor, matrix: Tensor, edges: Edges, size: tuple[int, int]) -> Tensor:
+    """Return the pictures read through affine maps with bilinear interpolation, float32 N C height width.
+
+    Args:
+        images: N C H W, uint8 or floating.
+        matrix: N 2 3, from output to input points in pixels from the centres.
+    """
+    count, channels, height, width = images.shape
+    from_side = torch.tensor([width, height], device=images.device, dtype=torch.float32)
+    to_side = torch.tensor([size[1], size[0]], device=images.device, dtype=torch.float32)
+    # grid_sample wants both ends in [−1, 1]
+    linear = matrix[:, :, :2] * to_side[None, None, :] / from_side[None, :, None]
+    offset = matrix[:, :, 2:] * 2 / from_side[None, :, None]
+    grid = F.affine_grid(torch.cat([linear, offset], 2), [count, channels, *size], align_corners=False)
+    padding = "reflection" if edges == "reflect" else "zeros"
+    return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode=padding, align_corners=False)

@@ -1,0 +1,55 @@
+"""Augment: everything that may happen to a batch of training pictures before it is normalised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from striate.core.settings import AugmentSettings
+from striate.data.augment.color import Color, apply_color, draw_color
+from striate.data.augment.erase import apply_erase, draw_boxes
+from striate.data.augment.geometry import Geometry, apply_geometry, draw_geometry
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What was drawn for one batch; None where a kind of change is off."""
+
+    geometry: Geometry | None
+    color: Color | None
+    boxes: Tensor | None
+
+
+class Augment:
+    """Draws each sample's parameters from (seed, epoch, index), and applies them to a batch.
+
+    Args:
+        settings: Which changes, and how strong.
+        size: (height, width) of the pictures.
+        mean: The training part's mean colour on [0, 1], which fills erased boxes.
+    """
+
+    def __init__(self, settings: AugmentSettings, size: tuple[int, int], mean: tuple[float, ...]) -> None:
+        self.settings = settings
+        self.size = size
+        self.fill = torch.tensor([round(255 * value) for value in mean])
+
+    def draw(self, seed: int, epoch: int, indices: Tensor) -> Parameters:
+        """Return the parameters of the samples `indices` (int64, N) in an epoch: a pure function."""
+        return Parameters(
+            geometry=draw_geometry(self.settings, self.size, seed, epoch, indices),
+            color=draw_color(self.settings, seed, epoch, indices),
+            boxes=draw_boxes(self.settings, self.size, seed, epoch, indices),
+        )
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Return the changed pictures, N C H W: uint8 where only whole pixels moved, else float32 0 … 255."""
+        if parameters.geometry is not None:
+            images = apply_geometry(images, parameters.geometry, self.settings.edges)
+        if parameters.color is not None:
+            images = apply_color(images, parameters.color)
+        if parameters.boxes is not None:
+            images = apply_erase(images, parameters.boxes, self.fill.to(images.device))
+        return images

@@ -1,0 +1,154 @@
+"""ImageDataset: pictures of one size in memory as uint8, with their labels and names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from striate.core.errors import DataError
+
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """One part (train, val or test) of a data set.
+
+    Args:
+        images: uint8, N C H W.
+        labels: int64, N, values in [0, len(classes)).
+        classes: Class names in label order.
+        names: One name per picture: a file's path, or 'mnist/test/17'.
+    """
+
+    images: Tensor  # N C H W
+    labels: Tensor  # N
+    classes: tuple[str, ...]
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        assert self.images.dtype == torch.uint8
+        assert self.images.ndim == 4
+        assert len(self.images) == len(self.labels) == len(self.names)
+        outside = (self.labels < 0) | (self.labels >= len(self.classes))
+        if bool(outside.any()):
+            first = int(outside.nonzero()[0])
+            raise DataError(
+                f"label {int(self.labels[first])} is outside 0 … {len(self.classes) - 1}",
+                where=self.names[first],
+                fix="correct the label, or name every class",
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one picture."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def select(self, indices: Tensor) -> ImageDataset:
+        """Return the pictures at `indices` (int64), in that order."""
+        return replace(
+            self,
+            images=self.images[indices],
+            labels=self.labels[indices],
+            names=[self.names[i] for i in indices.tolist()],
+        )
+
+    def first(self, count: int) -> ImageDataset:
+        """Return the first `count` pictures (all of them where there are fewer)."""
+        return self.select(torch.arange(min(count, len(self))))
+
+    def only_classes(self, classes: Sequence[str]) -> ImageDataset:
+        """Return the pictures of some classes, relabelled 0, 1, … in the order the names are given."""
+        relabel = torch.full((len(self.classes),), -1)
+        for new, name in enumerate(classes):
+            relabel[self.classes.index(name)] = new
+        labels = relabel[self.labels]
+        kept = (labels >= 0).nonzero().squeeze(1)
+        return replace(self.select(kept), labels=labels[kept], classes=tuple(classes))
+
+    def class_counts(self) -> list[int]:
+        """Return the number of pictures of each class."""
+        return torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return each channel's mean and (population) standard deviation on the scale [0, 1], exactly.
+
+        A channel of one value has standard deviation 0; 1 is returned for it, so that it can be divided by.
+        """
+        channels = self.images.shape[1]
+        total, squares = torch.zeros(2, channels, dtype=torch.float64)
+        for start in range(0, len(self), _CHUNK):
+            chunk = self.images[start : start + _CHUNK].to(torch.float32)
+            total += chunk.sum((0, 2, 3), dtype=torch.float64)
+            squares += chunk.square_().sum((0, 2, 3), dtype=torch.float64)
+        count = len(self) * self.images.shape[2] * self.images.shape[3]
+        mean = total / count
+        std = (squares / count - mean.square()).clamp_min(0).sqrt()
+        std[std == 0] = 255.0
+        return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of pictures, labels, classes and shape: equal data, equal fingerprint."""
+        digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
+        digest.update(self.images.contiguous().numpy())
+        digest.update(self.labels.numpy())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What became of one file of a data set: one line of the run's `files.csv`."""
+
+    path: str
+    part: str
+    class_name: str
+    status: str  # used, skipped or ignored
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set's parts; `val` and `test` are None where the data has none (yet).
+
+    Args:
+        mirror_safe: Whether a mirrored picture keeps its label. The source says so: digits do not.
+        files: What became of each file, where the data are files.
+        notes: What was done to the data on the way, one sentence each.
+    """
+
+    name: str
+    train: ImageDataset
+    val: ImageDataset | None = None
+    test: ImageDataset | None = None
+    mirror_safe: bool = True
+    natural: bool = False
+    files: Sequence[FileRecord] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self.train.classes
+
+    def parts(self) -> dict[str, ImageDataset]:
+        """Return the parts that exist, by name."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def only_classes(self, classes: Sequence[str]) -> Splits:
+        """Return the splits with some classes only, relabelled in the order the names are given."""
+        parts = {name: part.only_classes(classes) for name, part in self.parts().items()}
+        return replace(self, name=f"{self.name}:{','.join(classes)}", **parts)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over all parts."""
+        text = "\n".join(f"{name} {part.fingerprint()}" for name, part in self.parts().items())
+        return hashlib.sha256(text.encode()).hexdigest()

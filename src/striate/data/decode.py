@@ -1,0 +1,198 @@
+"""From a file to pixels: one safe decoder for training, evaluation, prediction and serving.
+
+Only six formats are ever opened; size and pixel count are capped before memory is taken; the whole
+picture is decoded, not only its header. What a picture's mode means is fixed here once:
+
+- EXIF orientation is applied, broken EXIF is ignored.
+- Transparency is composited on a stated background colour.
+- 16-bit pictures are scaled to 8 bits (divided by 257), never clipped; floating-point pictures must
+  lie in [0, 1] (or [0, 255]) and contain no NaN.
+- CMYK, palette and 1-bit pictures are converted; of animations the first frame is used.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from striate.core.errors import DataError
+from striate.core.spec import ImageSpec, Interpolation, Resize
+
+Pixels = NDArray[np.uint8]  # H W C
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+MAX_BYTES = 256 * 2**20
+MAX_PIXELS = 64_000_000  # under Pillow's own warning level of 89 million
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_open_lock = threading.Lock()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a picture file's bytes; a pipe, socket, folder, empty or oversized file is refused unread."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError("not a regular file", where=path, fix="remove it from the data folder")
+        if status.st_size == 0:
+            raise DataError("empty file", where=path, fix="replace or remove it")
+        if status.st_size > MAX_BYTES:
+            raise DataError(
+                f"file of {status.st_size:,} bytes (limit {MAX_BYTES:,})", where=path, fix="make the picture smaller"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError("picture not found", where=path, fix="check the path") from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path, fix=f"chmod u+r '{path}'") from None
+
+
+def open_picture(data: bytes, where: object) -> Image.Image:
+    """Return the picture, fully decoded and upright, of an allowed format and size.
+
+    Raises:
+        DataError: Not one of the allowed formats, too many pixels, or damaged.
+    """
+    try:
+        # catch_warnings changes a process-wide list, so the few microseconds of reading a header take turns
+        with _open_lock, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # odd metadata is no reason to speak
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise _too_large(f"{width} × {height} pixels", where)
+        if width == 0 or height == 0:
+            raise DataError(f"picture of {width} × {height} pixels", where=where, fix="replace or remove it")
+        picture.load()
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise _too_large(str(error), where) from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"not a picture of an allowed format ({', '.join(FORMATS)})", where=where, fix="convert or remove it"
+        ) from None
+    except DataError:
+        raise
+    except MemoryError:
+        raise _too_large("not enough memory to decode it", where) from None
+    except Exception as error:  # Pillow's decoders raise whatever the damage leads them to
+        raise DataError(f"damaged picture ({error})", where=where, fix="replace or remove it") from None
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # broken EXIF says nothing about the pixels
+        return picture
+
+
+def _too_large(what: str, where: object) -> DataError:
+    limit = f"limit {MAX_PIXELS:,} pixels"
+    return DataError(f"picture too large to decode safely ({what}; {limit})", where=where, fix="make it smaller")
+
+
+def to_pixels(
+    picture: Image.Image, channels: int, background: tuple[int, int, int] = (255, 255, 255), where: object = "picture"
+) -> Pixels:
+    """Return a picture's pixels as uint8 H W C with 1 or 3 channels, by the rules at the head of this file."""
+    if picture.mode in _SIXTEEN_BIT or picture.mode in ("I", "F"):
+        picture = Image.fromarray(_to_eight_bits(picture, where))
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        canvas = Image.new("RGBA", layer.size, (*background, 255))
+        picture = Image.alpha_composite(canvas, layer)
+    if channels == 1:
+        # through RGB only where needed: RGBA and palette pictures have no direct way to grey
+        grey = picture if picture.mode in ("L", "1", "RGB") else picture.convert("RGB")
+        return np.asarray(grey.convert("L"))[:, :, None]
+    return np.asarray(picture.convert("RGB"))
+
+
+def _to_eight_bits(picture: Image.Image, where: object) -> Pixels:
+    values = np.asarray(picture)
+    if not np.isfinite(values).all():
+        raise DataError("floating-point picture contains NaN or infinity", where=where, fix="replace or remove it")
+    low, high = float(values.min()), float(values.max())
+    if picture.mode == "F":
+        limit = 1.0 if high <= 1 else 255.0
+    else:
+        limit = 65535.0
+    if low < 0 or high > limit:
+        raise DataError(
+            f"pixel values from {low:g} to {high:g}: expected 0 … 65535 (whole) or 0 … 1 (floating point)",
+            where=where,
+            fix="save the picture with 8 or 16 bits per channel",
+        )
+    return np.round(values * (255.0 / limit)).astype(np.uint8)
+
+
+def fit(
+    pixels: Pixels,
+    height: int,
+    width: int,
+    resize: Resize = "crop",
+    interpolation: Interpolation = "bilinear",
+    background: tuple[int, int, int] = (255, 255, 255),
+) -> Pixels:
+    """Return the picture at height × width, uint8 H W C, resized with antialiasing.
+
+    Args:
+        pixels: uint8 H W C.
+        resize: 'crop' keeps the largest centred part of the wanted shape, 'pad' the whole picture on
+            the background colour, 'squash' the whole picture, distorted.
+    """
+    old_height, old_width, channels = pixels.shape
+    if (old_height, old_width) == (height, width):
+        return pixels
+    picture = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+    filter_ = _RESAMPLING[interpolation]
+    if resize == "pad":
+        scale = min(height / old_height, width / old_width)
+        size = max(1, round(old_width * scale)), max(1, round(old_height * scale))
+        colour = background if channels == 3 else Image.new("RGB", (1, 1), background).convert("L").getpixel((0, 0))
+        canvas = Image.new(picture.mode, (width, height), colour)
+        canvas.paste(picture.resize(size, filter_), ((width - size[0]) // 2, (height - size[1]) // 2))
+        resized = canvas
+    else:
+        box = (0.0, 0.0, float(old_width), float(old_height))
+        if resize == "crop":
+            scale = min(old_height / height, old_width / width)
+            left, top = (old_width - width * scale) / 2, (old_height - height * scale) / 2
+            box = (max(left, 0), max(top, 0), min(left + width * scale, old_width), min(top + height * scale, old_height))
+        resized = picture.resize((width, height), filter_, box=box)
+    return np.asarray(resized).reshape(height, width, channels)
+
+
+def decode(source: Path | bytes, spec: ImageSpec, where: object | None = None) -> Pixels:
+    """Return a picture file's pixels as the network's ImageSpec wants them: uint8 H W C.
+
+    Args:
+        source: A path, or the file's bytes.
+        spec: Channels, size, resize, interpolation and background.
+        where: The name for error messages; the path by default.
+
+    Raises:
+        DataError: The file is missing, unsafe, damaged or not a picture; the message names it.
+    """
+    name = where or (source if isinstance(source, Path) else f"{len(source)} bytes")
+    data = read_bytes(source) if isinstance(source, Path) else source
+    if not data:
+        raise DataError("empty file", where=name, fix="replace or remove it")
+    return picture_to_spec(open_picture(data, name), spec, name)
+
+
+def picture_to_spec(picture: Image.Image, spec: ImageSpec, where: object = "picture") -> Pixels:
+    """Return an open picture's pixels as the ImageSpec wants them: uint8 H W C."""
+    pixels = to_pixels(picture, spec.channels, spec.background, where)
+    return fit(pixels, spec.height, spec.width, spec.resize, spec.interpolation, spec.background)

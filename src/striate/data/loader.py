@@ -1,0 +1,117 @@
+"""Batches: from uint8 pictures in memory to normalised network inputs on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from striate.core.random import permutation
+from striate.core.settings import AugmentSettings
+from striate.core.spec import ImageSpec
+from striate.data.augment.mix import apply_mix, draw_mix
+from striate.data.augment.pipeline import Augment
+from striate.data.dataset import ImageDataset
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's data on the device.
+
+    Args:
+        images: float32, N C H W (channels last in memory), normalised.
+        targets: int64 N class numbers, or float32 N K where samples are mixed.
+        labels: int64, N; the pictures' own labels.
+        indices: int64, N; the pictures' numbers in their part.
+    """
+
+    images: Tensor
+    targets: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+def normalize(images: Tensor, spec: ImageSpec) -> Tensor:
+    """Return network inputs: (pixel / 255 − mean) / std per channel, float32, channels last in memory.
+
+    Every surface (training, evaluation, prediction, serving) passes its pixels through this function.
+
+    Args:
+        images: N C H W, uint8 or float on 0 … 255.
+    """
+    mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
+    std = torch.tensor(spec.std, device=images.device)[:, None, None]
+    scaled = images.to(torch.float32).contiguous(memory_format=torch.channels_last)
+    return scaled.mul_(1 / (255 * std)).sub_(mean / std)
+
+
+class Loader:
+    """Shuffled, augmented batches of a training part; each a pure function of (seed, epoch, number).
+
+    Args:
+        data: The pictures; they are moved to the device once.
+        spec: How they become inputs.
+        settings: The augmentation.
+        batch_size: Pictures per batch; the last batch of an epoch is smaller, and one single picture
+            left over joins the batch before it (batch norm cannot normalise a batch of one).
+        seed: Seed of order and augmentation.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        data: ImageDataset,
+        spec: ImageSpec,
+        settings: AugmentSettings,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.data = data
+        self.spec = spec
+        self.settings = settings
+        self.seed = seed
+        self.device = device
+        self.images = data.images.to(device)
+        self.labels = data.labels.to(device)
+        self.augment = Augment(settings, (spec.height, spec.width), spec.mean)
+        count = len(data)
+        self.bounds = [*range(0, count, batch_size), count]
+        if len(self.bounds) > 2 and self.bounds[-1] - self.bounds[-2] == 1:
+            del self.bounds[-2]
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self.bounds) - 1
+
+    def indices(self, epoch: int, batch: int) -> Tensor:
+        """Return the numbers of one batch's pictures (int64, N), without making the batch."""
+        return self._order(epoch)[self.bounds[batch] : self.bounds[batch + 1]]
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches from number `start` on."""
+        order = self._order(epoch).to(self.device)
+        for first, last in zip(self.bounds[start:-1], self.bounds[start + 1 :], strict=True):
+            yield self.batch(epoch, order[first:last])
+
+    def batch(self, epoch: int, indices: Tensor) -> Batch:
+        """Return the batch of the pictures `indices` (int64, N, on the device) as they are in an epoch."""
+        labels = self.labels[indices]
+        parameters = self.augment.draw(self.seed, epoch, indices)
+        images = normalize(self.augment.apply(self.images[indices], parameters), self.spec)
+        mix = draw_mix(self.settings, (self.spec.height, self.spec.width), self.seed, epoch, indices)
+        if mix is None:
+            return Batch(images, labels, labels, indices)
+        images, targets = apply_mix(images, labels, mix, len(self.spec.classes))
+        return Batch(images, targets, labels, indices)
+
+    def _order(self, epoch: int) -> Tensor:
+        return permutation(self.seed, epoch, len(self.data))
+
+
+def in_order(data: ImageDataset, spec: ImageSpec, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """Yield the normalised pictures of a part in their own order, unaugmented, for evaluation."""
+    for start in range(0, len(data), batch_size):
+        yield normalize(data.images[start : start + batch_size].to(device), spec)

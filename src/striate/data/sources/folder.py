@@ -1,0 +1,201 @@
+"""Image folders: CLASS/picture or {train,val,test}/CLASS/picture, decoded once to one size in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+import numpy as np
+import torch
+
+from striate.core.errors import DataError, ResourceError
+from striate.core.settings import DataSettings
+from striate.core.spec import ImageSpec
+from striate.data.dataset import FileRecord, ImageDataset, Splits
+from striate.data.decode import Pixels, open_picture, picture_to_spec, read_bytes
+from striate.data.sources.scan import Listing, ignored_summary, list_folder
+
+SAMPLE = 128
+SIDES = (32, 48, 64, 96, 128, 160, 224)
+GREY_MODES = ("L", "1", "I", "F", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+MIN_PER_CLASS = 2
+
+
+def load_folder(root: Path, settings: DataSettings) -> Splits:
+    """Return the pictures of a folder as Splits, unsplit parts left None.
+
+    Every file is read and decoded once. Files that cannot be decoded are named all at once; with
+    `skip_bad` they are left out and recorded instead.
+
+    Raises:
+        DataError: Layout, classes or pictures are unusable; the message lists every offender.
+        ResourceError: The decoded pictures would not fit in memory.
+    """
+    listing = list_folder(root)
+    classes = _agreed_classes(listing)
+    spec = _choose_spec(listing, classes, settings)
+    _check_memory(listing, spec)
+    decoded = _decode_all([path for _, _, path in listing.files], spec)
+    bad = [error for error in decoded if isinstance(error, DataError)]
+    if bad and not settings.skip_bad:
+        lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
+        raise DataError(
+            f"{len(bad)} of {len(decoded)} pictures cannot be used:\n{lines}",
+            fix="replace or remove them, or go on without them: --skip-bad",
+        )
+    parts = {part: _assemble(listing, decoded, part, classes) for part in listing.classes}
+    train = parts.get("train", parts.get(""))
+    assert train is not None
+    _check_counts(train, root)
+    notes = [*ignored_summary(listing), *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else [])]
+    return Splits(
+        name=root.resolve().name,
+        train=train,
+        val=parts.get("val"),
+        test=parts.get("test"),
+        natural=spec.channels == 3,
+        files=_ledger(listing, decoded),
+        notes=notes,
+    )
+
+
+def _agreed_classes(listing: Listing) -> tuple[str, ...]:
+    """Return the training part's classes; every other part may lack some, but add none."""
+    training = listing.classes.get("train", listing.classes.get("", []))
+    filled = {(part, name) for part, name, _ in listing.files}
+    trained_part = "train" if "train" in listing.classes else ""
+    empty = [name for name in training if (trained_part, name) not in filled]
+    if empty:
+        raise DataError(
+            f"class folders without a picture: {', '.join(empty)}",
+            where=listing.root,
+            fix="add pictures to them or remove the folders",
+        )
+    if len(training) < 2:
+        raise DataError(
+            f"only one class ('{training[0]}'): a classifier needs two or more" if training else "no class folders",
+            where=listing.root,
+            fix="put the pictures of each class into a folder of their own",
+        )
+    strangers = sorted({f"{part}/{name}" for part, name in filled if name not in training})
+    if strangers:
+        raise DataError(
+            f"classes that the training part lacks: {', '.join(strangers)}",
+            where=listing.root,
+            fix="add training pictures of them, or remove the folders",
+        )
+    return tuple(training)
+
+
+def _choose_spec(listing: Listing, classes: tuple[str, ...], settings: DataSettings) -> ImageSpec:
+    """Return size and channels: as set, else from an evenly spread sample of the pictures."""
+    step = max(len(listing.files) // SAMPLE, 1)
+    sizes: list[int] = []
+    colour = False
+    for _, _, path in listing.files[::step]:
+        try:
+            picture = open_picture(read_bytes(path), path)
+        except DataError:
+            continue  # named with all the others when everything is decoded
+        sizes.append(min(picture.size))
+        colour = colour or picture.mode not in GREY_MODES
+    channels: Literal[1, 3] = settings.channels or (3 if colour else 1)
+    side = settings.img_size or working_size(sizes)
+    return ImageSpec(
+        channels=channels,
+        height=side,
+        width=side,
+        classes=classes,
+        mean=(0.0,) * channels,
+        std=(1.0,) * channels,
+        resize=settings.resize,
+        interpolation=settings.interpolation,
+    )
+
+
+def working_size(sides: Sequence[int]) -> int:
+    """Return the side to work at for pictures whose shorter sides are given, in pixels.
+
+    Small pictures of one size stay as they are; otherwise the largest of a few usual sizes that the
+    median picture fills.
+    """
+    if not sides:
+        return SIDES[0]
+    if len(set(sides)) == 1 and 8 <= sides[0] <= 64:
+        return sides[0]
+    typical = median(sides)
+    return max((side for side in SIDES if side <= typical), default=SIDES[0])
+
+
+def _check_memory(listing: Listing, spec: ImageSpec) -> None:
+    needed = len(listing.files) * spec.channels * spec.height * spec.width
+    try:
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return  # a system that does not tell
+    # decoded pictures exist twice for a moment, as arrays and as one tensor
+    if 2 * needed > available:
+        raise ResourceError(
+            f"{len(listing.files):,} pictures of {spec.height} × {spec.width} need {needed / 2**30:.1f} GiB twice over, "
+            f"{available / 2**30:.1f} GiB are free",
+            where=listing.root,
+            fix=f"use smaller pictures: --img-size {spec.height // 2}",
+        )
+
+
+def _decode_all(paths: Sequence[Path], spec: ImageSpec) -> list[Pixels | DataError]:
+    def one(path: Path) -> Pixels | DataError:
+        try:
+            return picture_to_spec(open_picture(read_bytes(path), path), spec, path)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, paths, chunksize=64))
+
+
+def _assemble(
+    listing: Listing, decoded: Sequence[Pixels | DataError], part: str, classes: tuple[str, ...]
+) -> ImageDataset:
+    rows = [
+        (pixels, classes.index(class_name), str(path.relative_to(listing.root)))
+        for (file_part, class_name, path), pixels in zip(listing.files, decoded, strict=True)
+        if file_part == part and not isinstance(pixels, DataError)
+    ]
+    if not rows:
+        raise DataError(f"no usable picture in '{part or listing.root.name}'", where=listing.root, fix="add pictures")
+    images = torch.from_numpy(np.stack([pixels for pixels, _, _ in rows])).permute(0, 3, 1, 2).contiguous()
+    return ImageDataset(
+        images=images,  # N C H W
+        labels=torch.tensor([label for _, label, _ in rows]),
+        classes=classes,
+        names=[name for _, _, name in rows],
+    )
+
+
+def _check_counts(train: ImageDataset, root: Path) -> None:
+    counts = dict(zip(train.classes, train.class_counts(), strict=True))
+    few = [f"{name} ({count})" for name, count in counts.items() if count < MIN_PER_CLASS]
+    if few:
+        raise DataError(
+            f"fewer than {MIN_PER_CLASS} usable training pictures in: {', '.join(few)}",
+            where=root,
+            fix=f"add pictures: {MIN_PER_CLASS} per class are the least, some dozens make sense",
+        )
+
+
+def _ledger(listing: Listing, decoded: Sequence[Pixels | DataError]) -> list[FileRecord]:
+    def shown(path: Path) -> str:
+        return str(path.relative_to(listing.root))
+
+    records = [
+        FileRecord(shown(path), part, class_name, "skipped", pixels.what)
+        if isinstance(pixels, DataError)
+        else FileRecord(shown(path), part, class_name, "used")
+        for (part, class_name, path), pixels in zip(listing.files, decoded, strict=True)
+    ]
+    return records + [FileRecord(shown(path), "", "", "ignored", reason) for path, reason in listing.ignored]

@@ -1,0 +1,132 @@
+"""Listing an image folder: which files are pictures of which part and class, and what is left aside."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from striate.core.errors import DataError
+from striate.data.decode import SUFFIXES
+
+PART_NAMES = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db"}
+LAYOUT = "expected  FOLDER/CLASS/picture.jpg  or  FOLDER/{train,val,test}/CLASS/picture.jpg"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an image folder holds.
+
+    Args:
+        files: (part, class, path) of each picture file, in sorted order; part is '' where nothing is split.
+        classes: For each part the class folders, empty ones included.
+        ignored: (path, reason) of everything that is neither picture nor folder of pictures.
+    """
+
+    root: Path
+    files: list[tuple[str, str, Path]]
+    classes: dict[str, list[str]]
+    ignored: list[tuple[Path, str]]
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is the system's own: '.git', 'Thumbs.db', '__MACOSX', '._x.jpg'."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+
+
+def list_folder(root: Path) -> Listing:
+    """Return what an image folder holds, without opening a picture.
+
+    Raises:
+        DataError: The path is missing, not a folder, not readable, empty, or without class folders.
+    """
+    if not root.exists():
+        raise DataError("no such folder", where=root, fix="check the path, or 'striate data list' for named data sets")
+    if not root.is_dir():
+        raise DataError("is a file, not a folder of pictures", where=root, fix=LAYOUT)
+    ignored: list[tuple[Path, str]] = []
+    parts: dict[str, Path] = {}
+    for folder in _folders(root, ignored):
+        part = PART_NAMES.get(folder.name.lower())
+        if part in parts:
+            raise DataError(f"two folders for the part '{part}'", where=f"{parts[part]}, {folder}", fix="keep one")
+        if part:
+            parts[part] = folder
+    if "train" in parts:
+        for folder in _folders(root, []):
+            if folder not in parts.values():
+                ignored.append((folder, "not one of train, val, test"))
+    else:
+        parts = {"": root}
+    files: list[tuple[str, str, Path]] = []
+    classes: dict[str, list[str]] = {}
+    for part, part_folder in parts.items():
+        class_folders = _folders(part_folder, ignored if part else [])
+        classes[part] = [folder.name for folder in class_folders]
+        for folder in class_folders:
+            files += [(part, folder.name, path) for path in _pictures(folder, ignored)]
+        loose = [path for path in _entries(part_folder) if path.is_file() and not is_hidden(path.name)]
+        pictures = [path for path in loose if path.suffix.lower() in SUFFIXES]
+        if pictures and not class_folders:
+            raise DataError(f"{len(pictures)} pictures lie outside class folders", where=part_folder, fix=LAYOUT)
+        ignored += [(path, "outside class folders") for path in loose if part or path in pictures]
+    if not files:
+        raise DataError("no pictures found", where=root, fix=LAYOUT)
+    return Listing(root, files, classes, ignored)
+
+
+def ignored_summary(listing: Listing) -> list[str]:
+    """Return one sentence per reason with its count, for the user."""
+    counts = Counter(reason for _, reason in listing.ignored)
+    return [f"{count} ignored: {reason}" for reason, count in sorted(counts.items())]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except PermissionError:
+        raise DataError("folder may not be read", where=folder, fix=f"chmod u+rx '{folder}'") from None
+
+
+def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
+    found = []
+    for path in _entries(folder):
+        if is_hidden(path.name):
+            ignored.append((path, "hidden or system file"))
+        elif path.is_dir():
+            found.append(path)
+        elif path.is_symlink() and not path.exists():
+            ignored.append((path, "dangling link"))
+    return found
+
+
+def _pictures(class_folder: Path, ignored: list[tuple[Path, str]]) -> Iterator[Path]:
+    """Yield the picture files under a class folder, at any depth; each folder once, so that loops end."""
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(class_folder, followlinks=True):
+        here = Path(folder)
+        status = here.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            ignored.append((here, "link to a folder already read"))
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        ignored.extend((here / name, "hidden or system file") for name in folders if is_hidden(name))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in sorted(names):
+            path = here / name
+            if is_hidden(name):
+                ignored.append((path, "hidden or system file"))
+            elif path.is_symlink() and not path.exists():
+                ignored.append((path, "dangling link"))
+            elif path.suffix.lower() not in SUFFIXES:
+                ignored.append((path, f"not a picture by its name ({path.suffix or 'no suffix'})"))
+            else:
+                yield path

@@ -1,0 +1,59 @@
+"""Stratified, seeded splits: which pictures are held out is a pure function of seed and labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from striate.core.random import Stream, uniform
+from striate.data.dataset import ImageDataset, Splits
+
+MAX_HELD_OUT = 5000
+DEFAULT_SHARE = 0.1
+
+
+def stratified_split(labels: Tensor, share: float, seed: int, round_: int = 0) -> tuple[Tensor, Tensor]:
+    """Return the indices that stay and those held out, each in ascending order.
+
+    Every class gives round(share × its count) pictures, at least one where it has two or more, and
+    keeps at least one.
+
+    Args:
+        labels: int64, N.
+        share: Share held out, 0 < share < 1.
+        seed: Seed of the choice.
+        round_: Number of the split, where one set is split more than once.
+    """
+    chance = uniform(seed, round_, torch.arange(len(labels)), Stream.SPLIT)
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero().squeeze(1)
+        wanted = min(max(round(share * len(members)), 1), len(members) - 1)
+        chosen = members[torch.argsort(chance[members], stable=True)[:wanted]]
+        held_out[chosen] = True
+    return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
+
+
+def hold_out(part: ImageDataset, share: float, seed: int, round_: int = 0) -> tuple[ImageDataset, ImageDataset]:
+    """Return the part without the held-out pictures, and the held-out pictures."""
+    stay, out = stratified_split(part.labels, share, seed, round_)
+    return part.select(stay), part.select(out)
+
+
+def complete(splits: Splits, val_share: float | None, test_share: float, seed: int) -> Splits:
+    """Return the splits with a validation part, and with a test part where there was nothing but training data.
+
+    Without `val_share`, a tenth of the training pictures is held out, at most 5,000. A data set that
+    comes with a validation part but no test part keeps it so: its pictures are then what is measured.
+    """
+    if splits.val is None and splits.test is None:
+        train, test = hold_out(splits.train, test_share, seed, round_=1)
+        splits = replace(splits, train=train, test=test)
+    if splits.val is None:
+        share = val_share or min(DEFAULT_SHARE, MAX_HELD_OUT / len(splits.train))
+        train, val = hold_out(splits.train, share, seed)
+        # with two pictures per class, the test part has taken all that can be spared
+        splits = replace(splits, train=train, val=val if len(val) else None)
+    return splits

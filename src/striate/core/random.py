@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -52,14 +53,14 @@ class Stream(IntEnum):
     STEP = 25
 
 
-Words = tuple[Tensor, Tensor, Tensor, Tensor]
+W = TypeVar("W", int, Tensor)
 
 
-def philox(counter: Words, key: tuple[int, int]) -> Words:
+def philox(counter: tuple[W, W, W, W], key: tuple[int, int]) -> tuple[W, W, W, W]:
     """Return the four 32-bit words of Philox-4x32-10 for each counter.
 
     Args:
-        counter: Four int64 tensors of one shape holding values in [0, 2³²).
+        counter: Four words in [0, 2³²): integers, or int64 tensors of one shape.
         key: Two integers in [0, 2³²).
     """
     c0, c1, c2, c3 = counter
@@ -77,7 +78,7 @@ def philox(counter: Words, key: tuple[int, int]) -> Words:
     return c0, c1, c2, c3
 
 
-def _words(seed: int, epoch: int, indices: Tensor, stream: Tensor) -> Words:
+def _words(seed: int, epoch: int, indices: Tensor, stream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     indices, stream = torch.broadcast_tensors(indices, stream)
     counter = (indices & _MASK, (indices >> 32) & _MASK, torch.full_like(indices, epoch & _MASK), stream)
     return philox(counter, (seed & _MASK, (seed >> 32) & _MASK))
@@ -108,5 +109,5 @@ def permutation(seed: int, epoch: int, count: int, stream: int = Stream.SHUFFLE)
 
 def step_seed(seed: int, step: int) -> int:
     """Return the 32-bit seed with which torch's own generator starts training step `step` (dropout)."""
-    word, _, _, _ = _words(seed, 0, torch.tensor(step), torch.tensor(int(Stream.STEP)))
-    return int(word)
+    key = (seed & _MASK, (seed >> 32) & _MASK)
+    return philox((step & _MASK, step >> 32, 0, int(Stream.STEP)), key)[0]

@@ -43,8 +43,8 @@ def normalize(images: Tensor, spec: ImageSpec) -> Tensor:
     """
     mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
     std = torch.tensor(spec.std, device=images.device)[:, None, None]
-    scaled = images.to(torch.float32).contiguous(memory_format=torch.channels_last)
-    return scaled.mul_(1 / (255 * std)).sub_(mean / std)
+    scaled = images.contiguous(memory_format=torch.channels_last) * (1 / (255 * std))
+    return scaled.sub_(mean / std)
 
 
 class Loader:

@@ -1,0 +1,76 @@
+"""Figures from predictions: accuracy with its interval, confusion matrix, per-class scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Z_95 = 1.959963984540054
+
+
+def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the score interval of a proportion, 95 % by default (Wilson 1927).
+
+    It stays inside [0, 1] and is honest near 0 and 1, where the usual ± is not. (0, 1) for no pictures.
+    """
+    if count == 0:
+        return 0.0, 1.0
+    share = correct / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:
+    """Return counts, int64 K K: row = true class, column = predicted class."""
+    return torch.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class's scores on [0, 1]; None where they are not defined (no picture, or none predicted).
+
+    Args:
+        name: The class.
+        count: Pictures that truly are of it.
+        precision: Of those predicted to be of it, the share that is.
+        recall: Of those that are of it, the share predicted so.
+        f1: Harmonic mean of the two.
+    """
+
+    name: str
+    count: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def class_scores(confusion: Tensor, classes: Sequence[str]) -> list[ClassScore]:
+    """Return each class's scores from a confusion matrix (rows: true)."""
+    hits = confusion.diagonal().tolist()
+    truly, predicted = confusion.sum(1).tolist(), confusion.sum(0).tolist()
+    return [
+        ClassScore(
+            name=name,
+            count=t,
+            precision=hit / p if p else None,
+            recall=hit / t if t else None,
+            f1=2 * hit / (t + p) if t else None,
+        )
+        for name, hit, t, p in zip(classes, hits, truly, predicted, strict=True)
+    ]
+
+
+def top_k_accuracy(probabilities: Tensor, labels: Tensor, k: int) -> float:
+    """Return the share of pictures whose class is among the k most probable.
+
+    Args:
+        probabilities: N K.
+        labels: int64, N.
+    """
+    best = probabilities.topk(k, dim=1).indices
+    return float((best == labels[:, None]).any(1).double().mean())

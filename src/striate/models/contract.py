@@ -1,0 +1,85 @@
+"""The Classifier contract, and the registry of networks that keep it.
+
+Everything that looks into a network, transfers it or exports it needs no more than this contract.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from torch import Tensor, nn
+
+from striate.core.errors import SettingsError
+from striate.core.registry import Registry
+from striate.core.spec import ImageSpec
+
+
+class Classifier(nn.Module, ABC):
+    """A network in two parts: features of a picture, and a head that turns them into one logit per class."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Return the last feature maps, N F h w, of normalised pictures, N C H W."""
+
+    @abstractmethod
+    def head(self, features: Tensor) -> Tensor:
+        """Return the logits, N K, of feature maps N F h w."""
+
+    @abstractmethod
+    def stages(self) -> dict[str, nn.Module]:
+        """Return the modules whose outputs are worth looking at, by name, from the input on.
+
+        Each gives N F h w; the last one's output is what `features` returns.
+        """
+
+    @abstractmethod
+    def replace_head(self, classes: int) -> None:
+        """Replace the last layer by a fresh one for another number of classes."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits, N K, of normalised pictures, N C H W."""
+        return self.head(self.features(images))
+
+
+Factory = Callable[..., Classifier]
+MODELS: Registry[Factory] = Registry("model")
+
+
+class Architecture(BaseModel):
+    """A network's name and options: with an ImageSpec, enough to build it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+
+def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
+    """Return a freshly initialised network for the pictures and classes of `spec`.
+
+    Raises:
+        SettingsError: Unknown name, unknown option, or pictures too small for the network.
+    """
+    factory = MODELS[architecture.name]
+    options: dict[str, Any] = dict(architecture.options)
+    try:
+        return factory(spec.input_shape, len(spec.classes), **options)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, SettingsError):
+            raise
+        raise SettingsError(
+            f"model '{architecture.name}' cannot be built ({error})", fix="correct its options or use another model"
+        ) from None
+
+
+def require_side(name: str, input_shape: tuple[int, int, int], least: int) -> None:
+    """Refuse pictures with a side under `least` pixels, naming the model and the remedy."""
+    side = min(input_shape[1:])
+    if side < least:
+        raise SettingsError(
+            f"model '{name}' needs pictures of {least} pixels or more; these have {side}",
+            fix=f"use --img-size {least} or more, or another --model",
+        )

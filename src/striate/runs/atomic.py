@@ -1,0 +1,61 @@
+"""Writing so that a kill or a power cut leaves either the old state or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from striate.core.errors import ResourceError
+
+
+def sync_directory(folder: Path) -> None:
+    """Make the folder's entries durable: a rename is not on disk before its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a new file and wait until its bytes are on disk."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` in place of the file at `path`, all at once."""
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    with naming_disk_errors(path, len(data)):
+        try:
+            write_durably(temporary, data)
+            os.replace(temporary, path)
+            sync_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_disk_errors(path: Path, needed: int) -> Iterator[None]:
+    """Turn an error of the disk into a ResourceError that names the place, the need and what is free."""
+    try:
+        yield
+    except ResourceError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        try:
+            free = f", {shutil.disk_usage(path.parent).free:,} bytes free"
+        except OSError:
+            free = ""
+        raise ResourceError(
+            f"cannot write {needed:,} bytes ({error.strerror}{free})",
+            where=path,
+            fix="free some space, then go on with --resume" if full else "check the folder's permissions, or use --out",
+        ) from None

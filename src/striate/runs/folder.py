@@ -1,0 +1,239 @@
+"""The run folder: everything a run leaves behind, and the only way processes talk about it.
+
+    config.json       data, settings (all of them, resolved), network, picture spec, the plan's reasons
+    environment.json  machine and versions
+    metrics.jsonl     one line per epoch
+    checkpoints/      step-000000123/ …, the newest two
+    files.csv         what became of each picture file (folders only)
+    model.safetensors the trained network; its presence means that the run is finished
+    evaluation.json   accuracy with interval, per class, confusion matrix, for each measured part
+    predictions.csv   each measured picture with its probabilities
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from striate.core.errors import ModelFileError, ResourceError, SettingsError
+from striate.core.settings import TrainSettings
+from striate.core.spec import ImageSpec
+from striate.data.dataset import FileRecord
+from striate.models import Architecture
+from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
+from striate.runs.progress import Progress
+
+_FORBIDDEN = re.compile(r"[\x00-\x1f/\\]|^\.|^-|\.tmp-|^\s*$")
+
+
+class RunConfig(BaseModel):
+    """The content of config.json: what was asked for, and everything that was chosen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    striate: str
+    data: str
+    fingerprint: str
+    settings: TrainSettings
+    given: tuple[str, ...] = ()
+    architecture: Architecture
+    spec: ImageSpec
+    reasons: Mapping[str, str] = Field(default_factory=dict)
+    precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+
+class Run:
+    """A run folder, held by one process at a time while it trains.
+
+    Args:
+        path: The folder.
+        config: The content of its config.json.
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+        self.progress = Progress()
+        self.stop_signal: int | None = None
+        self.notes: list[str] = []
+        self._lock: TextIO | None = None
+
+    @classmethod
+    def create(cls, out: Path, name: str | None, default_name: str, config: RunConfig, environment: object) -> Run:
+        """Make a new folder with its config, all at once, and lock it.
+
+        Without a name the first free of 'default', 'default-2', 'default-3' … is taken.
+
+        Raises:
+            SettingsError: The name is taken or is no folder name.
+            ResourceError: The folder cannot be written.
+        """
+        if name is not None and _FORBIDDEN.search(name):
+            raise SettingsError("not a name for a run folder", where=repr(name), fix="use letters, digits, '-' and '_'")
+        out = out.expanduser()
+        files = {
+            "config.json": config.model_dump_json(indent=1).encode(),
+            "environment.json": json.dumps(environment, indent=1).encode(),
+        }
+        temporary = out / f".new.tmp-{os.getpid()}"
+        with naming_disk_errors(out, sum(len(data) for data in files.values())):
+            try:
+                temporary.mkdir(parents=True)
+                for file, data in files.items():
+                    write_durably(temporary / file, data)
+                sync_directory(temporary)
+                path = _claim(temporary, out, name, default_name)
+                sync_directory(out)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        run = cls(path, config)
+        run.lock()
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Return the run in a folder.
+
+        Raises:
+            SettingsError: There is no run here.
+            ModelFileError: Its config.json is damaged.
+        """
+        file = path / "config.json"
+        if not file.is_file():
+            raise SettingsError("not a run folder (no config.json)", where=path, fix="give a folder made by striate train")
+        try:
+            return cls(path, RunConfig.model_validate_json(file.read_bytes()))
+        except (ValidationError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelFileError(f"config.json is damaged or of another version ({reason})", where=path) from None
+
+    @property
+    def model_path(self) -> Path:
+        """Path of the model file."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has been trained and measured to its end."""
+        return self.model_path.is_file()
+
+    @property
+    def spec(self) -> ImageSpec:
+        """How pictures become inputs."""
+        return self.config.spec
+
+    def lock(self) -> None:
+        """Hold the folder until the process ends; ResourceError where another process holds it."""
+        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 -- held open for the life of the process
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ResourceError(
+                "another process is training in this run folder", where=self.path, fix="wait for it, or use another --name"
+            ) from None
+        for leftover in self.path.glob("*.tmp-*"):  # of a write that was cut off
+            leftover.unlink()
+
+    def release(self) -> None:
+        """Let the folder go."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        """Add one epoch's line to metrics.jsonl."""
+        text = json.dumps(line) + "\n"
+        with naming_disk_errors(self.path / "metrics.jsonl", len(text)), open(self.path / "metrics.jsonl", "a") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl; a last line cut off by a kill is left out."""
+        lines: list[dict[str, Any]] = []
+        file = self.path / "metrics.jsonl"
+        for text in file.read_text().splitlines() if file.exists() else []:
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                break
+        return lines
+
+    def keep_metrics_before(self, epoch: int) -> None:
+        """Drop the lines of epochs that will be trained again after a resume (epochs count from 1)."""
+        kept = [line for line in self.metrics() if line["epoch"] < epoch]
+        replace_file(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write a JSON file into the folder, at once."""
+        replace_file(self.path / name, (json.dumps(value, indent=1) + "\n").encode())
+
+    def read_json(self, name: str) -> Any:
+        """Return the content of a JSON file in the folder."""
+        return json.loads((self.path / name).read_bytes())
+
+    def write_files(self, files: Iterable[FileRecord]) -> None:
+        """Write files.csv: what became of each file of the data."""
+        rows = [[record.path, record.part, record.class_name, record.status, record.reason] for record in files]
+        self.write_csv("files.csv", ["path", "part", "class", "status", "reason"], rows)
+
+    def write_csv(self, name: str, header: list[str], rows: Iterable[list[object]]) -> None:
+        """Write a CSV file into the folder, at once; odd bytes in file names survive."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(header)
+        writer.writerows(rows)
+        replace_file(self.path / name, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _claim(temporary: Path, out: Path, name: str | None, default_name: str) -> Path:
+    """Rename the prepared folder to its final name; the rename fails where a run is already there."""
+    number = 1
+    while True:
+        path = out / (name or (default_name if number == 1 else f"{default_name}-{number}"))
+        try:
+            if path.exists():  # an empty folder would be replaced silently
+                raise FileExistsError
+            temporary.rename(path)
+            return path
+        except OSError as error:
+            if not path.exists():
+                raise error
+            if name is not None:
+                raise SettingsError(
+                    "run folder exists",
+                    where=path,
+                    fix=f"use another --name, or go on with  striate train --resume {path}",
+                ) from None
+            number += 1
+
+
+def folder_name(data: str) -> str:
+    """Return a run's default name from what the user called the data: 'cifar10:cat,dog' → 'cifar10-cat-dog'."""
+    base = Path(data).expanduser().resolve().name if Path(data).expanduser().exists() else data
+    return re.sub(r"[^\w.-]+", "-", base).strip("-.") or "run"
+
+
+def newest_unfinished(out: Path) -> Path:
+    """Return the unfinished run in `out` that was changed last; SettingsError where there is none."""
+    candidates = [path.parent for path in out.expanduser().glob("*/config.json")]
+    unfinished = [path for path in candidates if not (path / "model.safetensors").exists()]
+    if not unfinished:
+        raise SettingsError("no unfinished run to resume", where=out, fix="name one: --resume RUN")
+    return max(unfinished, key=lambda path: path.stat().st_mtime)
+

@@ -1,0 +1,191 @@
+"""A job: from the name of a data set to a finished run folder. The command line and `striate.train` share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from striate.core.device import choose_device, describe_machine
+from striate.core.errors import DataError, SettingsError
+from striate.core.settings import TrainSettings
+from striate.data.dataset import Splits
+from striate.data.loader import Loader
+from striate.data.sources import open_data
+from striate.evaluation import Evaluation, evaluate
+from striate.evaluation.evaluate import prediction_header, prediction_rows
+from striate.models import Classifier, build
+from striate.runs.folder import Run, RunConfig, folder_name
+from striate.runs.model_file import ModelCard, metrics_summary, save_model
+from striate.training.loop import EpochResult, train
+from striate.training.plan import Plan, make_plan
+from striate.training.precision import race
+from striate.version import __version__
+
+MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})
+
+
+class Job:
+    """One run, prepared: its data, network and folder.
+
+    Args:
+        data: The splits.
+        model: The network, on its device.
+        run: The run folder, locked by this process.
+    """
+
+    def __init__(self, data: Splits, model: Classifier, run: Run) -> None:
+        self.data = data
+        self.model = model
+        self.run = run
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The run's complete settings."""
+        return self.run.config.settings
+
+    @property
+    def plan(self) -> Plan:
+        """What is trained, and why."""
+        config = self.run.config
+        return Plan(config.settings, config.architecture, config.spec, config.reasons)
+
+    def epochs(self) -> Iterator[EpochResult]:
+        """Train (or go on training), yielding after each epoch."""
+        yield from train(self.model, self.data, self.settings, self.run)
+
+    def finish(self) -> dict[str, Evaluation]:
+        """Measure the trained network on validation and test part, write the results, return them by part.
+
+        The model file comes last, so that its presence means a finished run.
+        """
+        spec = self.run.spec
+        measured = {
+            part: evaluate(self.model, data, spec, part) for part, data in self.data.parts().items() if part != "train"
+        }
+        rows = [row for part, result in measured.items() for row in prediction_rows(result, self.data.parts()[part])]
+        self.run.write_csv("predictions.csv", prediction_header(spec.classes), rows)
+        self.run.write_json("evaluation.json", {part: result.summary() for part, result in measured.items()})
+        settings_json = self.settings.model_dump_json(exclude=set(MAY_CHANGE))
+        card = ModelCard(
+            architecture=self.run.config.architecture,
+            spec=spec,
+            metrics=metrics_summary({part: _headline(result) for part, result in measured.items()}),
+            settings_digest=sha256(settings_json.encode()).hexdigest(),
+            data=self.data.name,
+        )
+        save_model(self.run.model_path, self.model, card)
+        self.run.release()
+        return measured
+
+
+def _headline(result: Evaluation) -> dict[str, Any]:
+    return {
+        "accuracy": result.accuracy,
+        "interval_95": list(result.interval),
+        "count": result.count,
+        "loss": result.loss,
+    }
+
+
+def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: Path, name: str | None) -> Job:
+    """Load the data, make the plan, build the network and create the run folder.
+
+    Args:
+        data: A data set's name or a folder.
+        settings: What the user asked for.
+        given: Names of the settings that the user gave.
+        out: Folder of the run folders.
+        name: The run's name; from the data by default.
+
+    Raises:
+        StriateError: Whatever cannot be obeyed; nothing has been written then.
+    """
+    if name is not None and (out / name / "config.json").exists():
+        # before the data are read: the answer will not change
+        raise SettingsError(
+            "run folder exists", where=out / name, fix=f"use another --name, or  striate train --resume {out / name}"
+        )
+    device = choose_device(settings.device)
+    splits = open_data(data, settings, settings.seed)
+    plan = make_plan(settings, splits)
+    model = _build(plan, device)
+    outcome: dict[str, Any] = {}
+    if plan.settings.precision == "auto":
+        outcome = _precision_race(model, splits, plan, device)
+        reasons = {**plan.reasons, "precision": f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"}
+        plan = replace(plan, settings=plan.settings.with_values(precision=outcome["chosen"]), reasons=reasons)
+        model = _build(plan, device)
+    config = RunConfig(
+        striate=__version__,
+        data=data,
+        fingerprint=splits.fingerprint(),
+        settings=plan.settings,
+        given=tuple(sorted(given)),
+        architecture=plan.architecture,
+        spec=plan.spec,
+        reasons=plan.reasons,
+        precision_race=outcome,
+    )
+    run = Run.create(out, name, folder_name(data), config, describe_machine(device))
+    if splits.files:
+        run.write_files(splits.files)
+    return Job(splits, model, run)
+
+
+def resume(path: Path, changes: Mapping[str, Any]) -> Job:
+    """Return the job of an unfinished run folder, ready to go on from its newest checkpoint.
+
+    Args:
+        path: The run folder.
+        changes: Settings given again; only those that do not change the result may differ.
+
+    Raises:
+        SettingsError: No run there, finished already, or settings that differ.
+        DataError: The data are no longer those the run began with.
+    """
+    run = Run.open(path)
+    if run.is_finished:
+        raise SettingsError("this run is finished", where=path, fix=f"striate evaluate {path}")
+    settings = run.config.settings.with_values(**changes)
+    differing = {key: pair for key, pair in run.config.settings.differences(settings).items() if key not in MAY_CHANGE}
+    if differing:
+        lines = "\n".join(f"  {key}: {ours} in the run, {theirs} given" for key, (ours, theirs) in differing.items())
+        raise SettingsError(
+            f"a resumed run keeps its settings:\n{lines}", where=path, fix="leave these options out, or start a new run"
+        )
+    run.config = run.config.model_copy(update={"settings": settings})
+    run.lock()
+    device = choose_device(settings.device)
+    splits = open_data(run.config.data, settings, settings.seed)
+    if splits.fingerprint() != run.config.fingerprint:
+        raise DataError(
+            "the data have changed since the run began",
+            where=run.config.data,
+            fix="put them back as they were, or start a new run",
+        )
+    before, now = run.read_json("environment.json"), describe_machine(device)
+    changed = [key for key in ("torch", "device_name", "threads", "device") if before.get(key) != now.get(key)]
+    if changed:
+        told = ", ".join(f"{key} {before.get(key)} → {now.get(key)}" for key in changed)
+        run.notes.append(f"the machine differs ({told}): the result may differ in the last bits")
+    plan = Plan(settings, run.config.architecture, run.config.spec, run.config.reasons)
+    return Job(splits, _build(plan, device), run)
+
+
+def _build(plan: Plan, device: torch.device) -> Classifier:
+    torch.manual_seed(plan.settings.seed)
+    return build(plan.architecture, plan.spec).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _precision_race(model: Classifier, data: Splits, plan: Plan, device: torch.device) -> dict[str, Any]:
+    batch_size = plan.settings.batch_size
+    assert batch_size is not None
+    sample = data.train.first(batch_size)
+    loader = Loader(sample, plan.spec, plan.settings, batch_size, plan.settings.seed, device)
+    batch = loader.batch(0, torch.arange(len(sample), device=device))
+    return dict(race(model, batch.images, batch.labels))

@@ -1,0 +1,172 @@
+"""The training loop: the file to read first.
+
+Everything random is a pure function of (seed, epoch, picture) or (seed, step), every schedule of the
+step, and the metrics are sums on the device. So the state of a run is its weights, their average, the
+optimizer's tensors, three sums and a few numbers; saved after any step, it goes on to the same bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from striate.core.errors import DivergedError, Interrupted
+from striate.core.random import step_seed
+from striate.core.settings import TrainSettings
+from striate.data.dataset import Splits
+from striate.data.loader import Batch, Loader
+from striate.evaluation import evaluate
+from striate.models import Classifier
+from striate.runs.folder import Run
+from striate.training.finite import FiniteGuard
+from striate.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from striate.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch came to. Validation figures are None where there is no validation part.
+
+    Args:
+        epoch: From 1.
+        step: Steps done since the beginning of the run.
+        lr: Learning rate of the last step.
+        train_loss, train_accuracy: Means over the epoch's (augmented) training pictures as they came.
+        val_loss, val_accuracy: On the validation part, with averaged weights where they are averaged.
+        seconds: Time of the epoch in this process, validation included.
+        images_per_second: Training pictures per second, validation not included.
+    """
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    images_per_second: float
+
+
+def training_loss(model: Classifier, batch: Batch, settings: TrainSettings) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy and the logits (float32, N K) of one batch."""
+    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        logits = model(batch.images)
+    logits = logits.float()
+    loss = F.cross_entropy(logits, batch.targets, label_smoothing=settings.label_smoothing or 0.0)
+    return loss, logits.detach()
+
+
+def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) -> Iterator[EpochResult]:
+    """Train, yielding after each epoch; what the run folder already holds is resumed.
+
+    When the iterator is exhausted the network has its final weights: the averaged ones where they are
+    averaged, those of the best epoch where training stops by patience.
+
+    Args:
+        model: On its device, channels last in memory.
+        data: The splits; validation is optional.
+        settings: Complete: the plan has replaced every None it is responsible for.
+        run: Where checkpoints and metrics go; `run.stop_signal` asks for a stop after the current step.
+
+    Raises:
+        DivergedError: The loss or its gradient is not finite; the weights are those before that step.
+        Interrupted: A stop was asked for; the state has been saved.
+        ModelFileError: There are checkpoints to resume from, but none is usable.
+    """
+    assert settings.epochs is not None
+    assert settings.batch_size is not None
+    device = next(model.parameters()).device
+    loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device)
+    steps = settings.epochs * len(loader)
+    optimizer = make_optimizer(model, settings)
+    guard = FiniteGuard(device, settings.clip_norm)
+    state = TrainingState(model, optimizer, settings, device)
+
+    # resume: nothing to load is a fresh start
+    state.load(run)
+    progress = run.progress
+    progress.epochs, progress.steps, progress.first_step = settings.epochs, steps, state.step
+    progress.started = last_save = time.monotonic()
+
+    while state.epoch < settings.epochs and not state.out_of_patience:
+        started, trained = time.monotonic(), 0
+        progress.epoch = state.epoch + 1
+
+        # train: one pass, or the rest of one
+        model.train()
+        for batch in loader.epoch(state.epoch, start=state.step - state.epoch * len(loader)):
+            rate = learning_rate(settings, state.step, steps)
+            set_learning_rate(optimizer, rate)
+            torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
+            optimizer.zero_grad(set_to_none=True)
+            loss, logits = training_loss(model, batch, settings)
+            loss.backward()
+            guard.watch(model, optimizer, loss.detach(), state.step)
+            if guard.found():
+                raise _diverged(guard, loader, data, run, len(loader))
+            optimizer.step()
+            state.after_step(loss.detach(), logits, batch.labels)
+
+            trained += len(batch.labels)
+            progress.step, progress.lr = state.step, rate
+            progress.images += len(batch.labels)
+            progress.loss_sum, progress.correct, progress.count = state.loss_sum, state.correct, state.count
+            if run.stop_signal is not None:
+                state.save(run)
+                raise Interrupted(
+                    run.stop_signal,
+                    f"stopped after step {state.step} of {steps}; the state is saved",
+                    fix=f"striate train --resume {run.path}",
+                )
+            if time.monotonic() - last_save >= settings.checkpoint_every:
+                state.save(run)
+                last_save = time.monotonic()
+        guard.check()
+        if guard.found():
+            raise _diverged(guard, loader, data, run, len(loader))
+        train_seconds = time.monotonic() - started
+
+        # validate
+        val_loss = val_accuracy = None
+        if data.val is not None:
+            with state.average.applied(model):
+                measured = evaluate(model, data.val, run.spec, "val", bf16=settings.precision == "bf16")
+            val_loss, val_accuracy = measured.loss, measured.accuracy
+
+        # record
+        result = EpochResult(
+            epoch=state.epoch + 1,
+            step=state.step,
+            lr=learning_rate(settings, state.step - 1, steps),
+            train_loss=float(state.loss_sum) / state.count,
+            train_accuracy=int(state.correct) / state.count,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=round(time.monotonic() - started, 3),
+            images_per_second=round(trained / max(train_seconds, 1e-9), 1),
+        )
+        run.append_metrics(asdict(result))
+        state.after_epoch(model, val_loss)
+        yield result
+
+    state.save(run)
+    state.finish(model)
+
+
+def _diverged(guard: FiniteGuard, loader: Loader, data: Splits, run: Run, steps_per_epoch: int) -> DivergedError:
+    step, loss, norm = guard.first_bad()
+    indices = loader.indices(step // steps_per_epoch, step % steps_per_epoch).tolist()
+    names = [data.train.names[i] for i in indices]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    run.write_json("diverged.json", {"step": step, "loss": str(loss), "gradient_norm": str(norm), "pictures": names})
+    return DivergedError(
+        f"loss {loss} with gradient norm {norm} at step {step}, before the update; pictures of the batch: {shown}",
+        where=run.path / "diverged.json",
+        fix="use a lower --lr, or --clip-norm 1; earlier checkpoints are intact",
+    )

@@ -1,0 +1,140 @@
+"""The plan: every setting left open is chosen from the data, with its reason, before anything is trained.
+
+A choice looks at the training part only: its number of pictures, their size and channels, and what the
+source says of mirroring. Nothing is ever tuned on validation or test pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from striate.core.errors import SettingsError
+from striate.core.settings import TrainSettings
+from striate.core.spec import ImageSpec
+from striate.data.dataset import Splits
+from striate.models import Architecture
+
+STEPS = 1300
+EPOCHS = (6, 60)
+BATCH = (16, 256)
+STEPS_PER_EPOCH = 20
+PEAK_LR = {"sgd": 0.2, "adam": 2e-3, "adamw": 2e-3}
+WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
+FAST_WIDTHS = (32, 64, 128, 256, 256, 256)
+LAST_SIDE = 7
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained.
+
+    Args:
+        settings: Complete; no None is left that the loop would need.
+        architecture: The network.
+        spec: How pictures become its input.
+        reasons: Why, for each setting that was chosen here.
+    """
+
+    settings: TrainSettings
+    architecture: Architecture
+    spec: ImageSpec
+    reasons: Mapping[str, str]
+
+    def lines(self) -> list[str]:
+        """Return the plan in five lines, for people."""
+        s = self.settings
+        moves = {
+            "flip": s.flip, "flip_vertical": s.flip_vertical, "rotate": s.rotate, "shift": s.shift, "zoom": s.zoom,
+            "crop_scale": s.crop_scale < 1 and s.crop_scale, "brightness": s.brightness, "contrast": s.contrast,
+            "saturation": s.saturation, "hue": s.hue, "erase": s.erase, "mixup": s.mixup, "cutmix": s.cutmix,
+        }  # fmt: skip
+        active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
+        channels, height, width = self.spec.input_shape
+        options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
+        return [
+            f"pictures   {height}×{width} {'grey' if channels == 1 else 'colour'}, {len(self.spec.classes)} classes",
+            f"network    {self.architecture.name}{options}",
+            f"schedule   {s.epochs} epochs, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
+            f"augment    {', '.join(active) or 'nothing'}",
+            f"machine    {s.device}, {s.precision}, seed {s.seed}",
+        ]
+
+
+def make_plan(settings: TrainSettings, data: Splits) -> Plan:
+    """Return the plan for training on `data`; what the settings say is kept.
+
+    Raises:
+        SettingsError: Options that contradict each other or the data, all at once.
+    """
+    _, height, width = data.train.input_shape
+    count = len(data.train)
+    mean, std = data.train.mean_std()
+    spec = ImageSpec(
+        channels=1 if len(mean) == 1 else 3,
+        height=height,
+        width=width,
+        classes=data.classes,
+        mean=mean,
+        std=std,
+        resize=settings.resize,
+        interpolation=settings.interpolation,
+    )
+    chosen: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+
+    def choose(key: str, value: Any, reason: str) -> Any:
+        given = getattr(settings, key)
+        if given is not None:
+            return given
+        chosen[key], reasons[key] = value, reason
+        return value
+
+    model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
+    options: dict[str, Any] = {}
+    if model == "fast":
+        options["widths"] = _fast_widths(min(height, width))
+
+    batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)
+    batch = min(choose("batch_size", batch, f"about {STEPS_PER_EPOCH} steps per epoch, at most {BATCH[1]} pictures"), count)
+    if batch != settings.batch_size and settings.batch_size is not None:
+        chosen["batch_size"], reasons["batch_size"] = batch, f"there are only {count} training pictures"
+    epochs = min(max(math.ceil(STEPS / math.ceil(count / batch)), EPOCHS[0]), EPOCHS[1])
+    choose("epochs", epochs, f"about {STEPS} steps, between {EPOCHS[0]} and {EPOCHS[1]} epochs")
+    # noise of the gradient grows with rate / batch: a smaller batch wants a smaller rate
+    scale = min(1.0, math.sqrt(batch / BATCH[1]))
+    choose("lr", PEAK_LR[settings.optimizer] * scale, f"{settings.optimizer} with batches of {batch}")
+    choose("weight_decay", WEIGHT_DECAY[settings.optimizer], f"usual for {settings.optimizer}")
+    choose("label_smoothing", 0.1, "short schedules gain from it")
+    choose("flip", data.mirror_safe, "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels")
+    choose("shift", 0 if min(height, width) < 16 else max(1, min(height, width) // 16), "a sixteenth of the side")
+
+    complete = settings.with_values(**chosen)
+    _refuse_contradictions(complete, data, spec)
+    return Plan(complete, Architecture(name=model, options=options), spec, reasons)
+
+
+def _fast_widths(side: int) -> list[int]:
+    """Return the widths of as many pooled stages as bring the side to 7 pixels or fewer, at least three."""
+    stages = max(3, math.ceil(math.log2(side / LAST_SIDE)))
+    return list(FAST_WIDTHS[:stages])
+
+
+def _power_of_two(value: float, low: int, high: int) -> int:
+    return int(min(max(2 ** round(math.log2(max(value, 1))), low), high))
+
+
+def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> None:
+    problems = []
+    if spec.channels == 1 and (settings.saturation or settings.hue):
+        problems.append("saturation and hue have no effect on grey pictures: leave them out, or use --channels 3")
+    if settings.patience is not None and data.val is None:
+        problems.append("patience needs a validation part: use --val-share")
+    if settings.shift and settings.shift >= min(spec.height, spec.width):
+        problems.append(f"shift {settings.shift} is as large as the picture ({spec.height} × {spec.width})")
+    if settings.batch_size == 1:
+        problems.append("batch_size 1 leaves batch norm nothing to normalise over: use 2 or more")
+    if problems:
+        raise SettingsError("; ".join(problems), where="settings", fix="change or leave out these options")

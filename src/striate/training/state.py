@@ -1,0 +1,121 @@
+"""TrainingState: what changes from step to step, and its way into a checkpoint and back."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from striate.core.settings import TrainSettings
+from striate.models import Classifier
+from striate.runs.checkpoint import Checkpoint, load_newest, save_checkpoint
+from striate.runs.folder import Run
+from striate.runs.model_file import check_weights
+from striate.training.average import WeightAverage
+from striate.training.optimizer import load_optimizer_tensors, optimizer_tensors
+
+
+class TrainingState:
+    """Weights, average, optimizer, the epoch's sums and the best epoch so far.
+
+    Args:
+        model, optimizer: What is trained, and what trains it.
+        settings: The run's settings.
+        device: Where the sums are kept.
+    """
+
+    def __init__(
+        self, model: Classifier, optimizer: torch.optim.Optimizer, settings: TrainSettings, device: torch.device
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.average = WeightAverage(model, settings.ema)
+        self.patience = settings.patience
+        self.step = 0
+        self.epoch = 0
+        self.count = 0
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.best_loss = math.inf
+        self.best_epoch = 0
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation loss has not improved for `patience` epochs."""
+        return self.patience is not None and self.epoch - self.best_epoch >= self.patience
+
+    def after_step(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a step: average the weights, add to the epoch's sums."""
+        self.step += 1
+        self.average.update(self.model, self.step)
+        self.loss_sum += loss.double() * len(labels)
+        self.correct += (logits.argmax(1) == labels).sum()
+        self.count += len(labels)
+
+    def after_epoch(self, model: Classifier, val_loss: float | None) -> None:
+        """Count an epoch, and keep its weights where it is the best and that matters."""
+        self.epoch += 1
+        self.count = 0
+        self.loss_sum, self.correct = torch.zeros_like(self.loss_sum), torch.zeros_like(self.correct)
+        # a loss that is not a number is never better than anything
+        if self.patience is not None and val_loss is not None and val_loss < self.best_loss:
+            self.best_loss, self.best_epoch = val_loss, self.epoch
+            source = self.average.tensors if self.average.decay is not None else model.state_dict()
+            self.best = {name: tensor.detach().clone() for name, tensor in source.items()}
+
+    def finish(self, model: Classifier) -> None:
+        """Give the network its final weights: the best epoch's, else the averaged ones, else the last."""
+        if self.best:
+            model.load_state_dict(self.best)
+        else:
+            self.average.finish(model)
+
+    def save(self, run: Run) -> None:
+        """Write a checkpoint."""
+        groups = {
+            "model": self.model.state_dict(),
+            "average": self.average.tensors,
+            "best": self.best,
+            "optimizer": optimizer_tensors(self.optimizer),
+            "sums": {"loss": self.loss_sum, "correct": self.correct},
+        }
+        tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+        state = {
+            "epoch": self.epoch,
+            "count": self.count,
+            "best_loss": None if math.isinf(self.best_loss) else self.best_loss,
+            "best_epoch": self.best_epoch,
+        }
+        save_checkpoint(run.checkpoints, Checkpoint(self.step, tensors, state))
+
+    def load(self, run: Run) -> None:
+        """Go on from the run's newest valid checkpoint; without one this is a fresh start.
+
+        Raises:
+            ModelFileError: No checkpoint is usable, or it is of another architecture.
+        """
+        checkpoint, problems = load_newest(run.checkpoints)
+        run.notes.extend(problems)
+        if checkpoint is None:
+            run.keep_metrics_before(1)
+            return
+
+        def group(name: str) -> dict[str, Tensor]:
+            prefix = f"{name}/"
+            return {key.removeprefix(prefix): t for key, t in checkpoint.tensors.items() if key.startswith(prefix)}
+
+        check_weights(self.model, group("model"), run.checkpoints)
+        self.model.load_state_dict(group("model"))
+        self.average.load(group("average"))
+        self.best = {name: tensor.to(self.loss_sum.device) for name, tensor in group("best").items()}
+        load_optimizer_tensors(self.optimizer, group("optimizer"))
+        self.loss_sum = group("sums")["loss"].to(self.loss_sum.device)
+        self.correct = group("sums")["correct"].to(self.correct.device)
+        self.step = checkpoint.step
+        self.epoch, self.count = checkpoint.state["epoch"], checkpoint.state["count"]
+        best_loss = checkpoint.state["best_loss"]
+        self.best_loss = math.inf if best_loss is None else best_loss
+        self.best_epoch = checkpoint.state["best_epoch"]
+        run.keep_metrics_before(self.epoch + 1)

@@ -22,7 +22,9 @@ def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, f
     share = correct / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    low = 0.0 if correct == 0 else centre - half
+    high = 1.0 if correct == count else centre + half
+    return low, high
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:

@@ -1,8 +1,8 @@
 """FiniteGuard: no update is ever made from a loss or gradient that is not finite.
 
 On the CPU every step is looked at. On an accelerator that would make the processor wait, so the verdict
-stays on the device: the first bad step is remembered there, fused optimizers skip their update from then
-on, and the processor asks once in a while. Either way the weights are those before the bad step.
+stays on the device: the first bad step is remembered there, the optimizer skips its update from then on,
+and the processor asks once in a while. Either way the weights are those before the bad step.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ class FiniteGuard:
         self.clip_norm = clip_norm
         self.ask_every = ASK_EVERY if device.type == "cuda" else 1
         self.bad = torch.full((3,), -1.0, dtype=torch.float64, device=device)  # step, loss, gradient norm
+        self.skip: Tensor | None = None  # on CUDA: whether the optimizer is to leave the weights alone
         self._found = False
 
     @torch.no_grad()
-    def watch(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
+    def watch(self, model: nn.Module, loss: Tensor, step: int) -> None:
         """Look at one step after its backward pass, and clip its gradient."""
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
@@ -39,7 +40,7 @@ class FiniteGuard:
         is_bad = known | ~torch.isfinite(loss + norm)
         self.bad = torch.where(known | ~is_bad, self.bad, now)
         if loss.device.type == "cuda":
-            optimizer.found_inf = is_bad.float()  # type: ignore[attr-defined]
+            self.skip = is_bad.float()
         if (step + 1) % self.ask_every == 0:
             self.check()
 

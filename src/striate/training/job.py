@@ -12,6 +12,7 @@ import torch
 
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import DataError, SettingsError
+from striate.core.memory import keep_freed_memory
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
 from striate.data.loader import Loader
@@ -110,6 +111,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         raise SettingsError(
             "run folder exists", where=out / name, fix=f"use another --name, or  striate train --resume {out / name}"
         )
+    keep_freed_memory()
     device = choose_device(settings.device)
     splits = open_data(data, settings, settings.seed)
     plan = make_plan(settings, splits)
@@ -160,6 +162,7 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
         )
     run.config = run.config.model_copy(update={"settings": settings})
     run.lock()
+    keep_freed_memory()
     device = choose_device(settings.device)
     splits = open_data(run.config.data, settings, settings.seed)
     if splits.fingerprint() != run.config.fingerprint:

@@ -24,7 +24,7 @@ from striate.evaluation import evaluate
 from striate.models import Classifier
 from striate.runs.folder import Run
 from striate.training.finite import FiniteGuard
-from striate.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from striate.training.optimizer import Optimizer, learning_rate
 from striate.training.state import TrainingState
 
 
@@ -84,7 +84,7 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
     device = next(model.parameters()).device
     loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device)
     steps = settings.epochs * len(loader)
-    optimizer = make_optimizer(model, settings)
+    optimizer = Optimizer(model, settings)
     guard = FiniteGuard(device, settings.clip_norm)
     state = TrainingState(model, optimizer, settings, device)
 
@@ -102,15 +102,14 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
         model.train()
         for batch in loader.epoch(state.epoch, start=state.step - state.epoch * len(loader)):
             rate = learning_rate(settings, state.step, steps)
-            set_learning_rate(optimizer, rate)
             torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
             loss.backward()
-            guard.watch(model, optimizer, loss.detach(), state.step)
+            guard.watch(model, loss.detach(), state.step)
             if guard.found():
                 raise _diverged(guard, loader, data, run, len(loader))
-            optimizer.step()
+            optimizer.step(rate, skip=guard.skip)
             state.after_step(loss.detach(), logits, batch.labels)
 
             trained += len(batch.labels)

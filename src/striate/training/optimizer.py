@@ -1,37 +1,100 @@
-"""The update rule and the course of its learning rate."""
+"""The update rule and the course of its learning rate.
+
+The rules are torch's own, through the functions behind torch.optim; the classes around those would
+import torch's compiler, which takes longer than training a small network does.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from striate.core.settings import OptimizerSettings
 
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 
-def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """Return the optimizer over the network's trainable parameters.
+
+class Optimizer:
+    """SGD with (Nesterov) momentum, Adam or AdamW over a network's trainable parameters.
 
     Weight decay is not applied to norms and biases (parameters of fewer than two axes): shrinking them
     does not regularise the function but shifts it.
+
+    Args:
+        model: The network; its parameters are updated in place.
+        settings: Complete.
     """
-    assert settings.lr is not None
-    assert settings.weight_decay is not None
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    # one kernel for all parameters, which on CUDA can also skip the update without asking the processor
-    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
-    if settings.optimizer == "sgd":
-        nesterov = settings.nesterov and settings.momentum > 0
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=nesterov, fused=fused)
-    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=settings.lr, fused=fused)
+
+    def __init__(self, model: nn.Module, settings: OptimizerSettings) -> None:
+        self.settings = settings
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        # one kernel for all parameters, which on CUDA can also skip the update without asking the processor
+        self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+        self.groups = [
+            (settings.weight_decay or 0.0, [p for p in parameters if p.ndim >= 2]),
+            (0.0, [p for p in parameters if p.ndim < 2]),
+        ]
+        slots = ("momentum",) if settings.optimizer == "sgd" else ("mean", "square")
+        self.buffers = {
+            slot: {p: torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters} for slot in slots
+        }
+        self.steps = {p: torch.zeros((), device=p.device) for p in parameters}
+        self.parameters = parameters
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, rate: float, skip: Tensor | None = None) -> None:
+        """Update the parameters from their gradients.
+
+        Args:
+            rate: The learning rate.
+            skip: On CUDA, a tensor of one float on the device; where it is 1 nothing is changed.
+        """
+        for decay, group in self.groups:
+            parameters = [p for p in group if p.grad is not None]
+            if parameters:
+                self._update(parameters, rate, decay, skip)
+
+    def _update(self, parameters: list[nn.Parameter], rate: float, decay: float, skip: Tensor | None) -> None:
+        tensors: list[Tensor] = list(parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        s = self.settings
+        if s.optimizer == "sgd":
+            # momentum starts from zero: the first step equals torch's, whose buffer starts as the gradient
+            buffers: list[Tensor | None] = [self.buffers["momentum"][p] for p in parameters]
+            sgd(
+                tensors, gradients, buffers, fused=self.fused, found_inf=skip, weight_decay=decay, lr=rate,
+                momentum=s.momentum, dampening=0.0, nesterov=s.nesterov and s.momentum > 0, maximize=False,
+            )  # fmt: skip
+            return
+        rule = adam if s.optimizer == "adam" else adamw
+        rule(
+            tensors, gradients, [self.buffers["mean"][p] for p in parameters],
+            [self.buffers["square"][p] for p in parameters], [], [self.steps[p] for p in parameters],
+            fused=self.fused, found_inf=skip, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=rate,
+            weight_decay=decay, eps=EPSILON, maximize=False,
+        )  # fmt: skip
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state by name: 'SLOT.NUMBER' in the order of the parameters, and 'steps.NUMBER'."""
+        named = {**self.buffers, "steps": self.steps}
+        return {f"{slot}.{i}": of[p] for slot, of in named.items() for i, p in enumerate(self.parameters)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `tensors` returned."""
+        for name, own in self.tensors().items():
+            own.copy_(tensors[name])
 
 
 def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
@@ -50,37 +113,3 @@ def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
     if settings.schedule == "linear" or settings.warmup == 0:
         return settings.lr * (1 - done)
     return settings.lr * min(done / settings.warmup, (1 - done) / (1 - settings.warmup))
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group the rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's state as named tensors: 'NUMBER.KEY' in the order of the parameters."""
-    tensors = {}
-    for number, parameter in enumerate(_parameters(optimizer)):
-        for key, value in optimizer.state.get(parameter, {}).items():
-            if value is not None:
-                tensors[f"{number}.{key}"] = torch.as_tensor(value)
-    return tensors
-
-
-def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` returned."""
-    parameters = list(_parameters(optimizer))
-    for name, value in tensors.items():
-        number, key = name.split(".", 1)
-        parameter = parameters[int(number)]
-        # a step counter stays where the optimizer wants it; everything else lies as the weights do
-        placed = value.to(parameter.device)
-        if value.shape == parameter.shape and parameter.ndim == 4:
-            placed = placed.contiguous(memory_format=torch.channels_last)
-        optimizer.state[parameter][key] = placed
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> Iterable[nn.Parameter]:
-    for group in optimizer.param_groups:
-        yield from group["params"]

@@ -13,7 +13,7 @@ from striate.runs.checkpoint import Checkpoint, load_newest, save_checkpoint
 from striate.runs.folder import Run
 from striate.runs.model_file import check_weights
 from striate.training.average import WeightAverage
-from striate.training.optimizer import load_optimizer_tensors, optimizer_tensors
+from striate.training.optimizer import Optimizer
 
 
 class TrainingState:
@@ -26,7 +26,7 @@ class TrainingState:
     """
 
     def __init__(
-        self, model: Classifier, optimizer: torch.optim.Optimizer, settings: TrainSettings, device: torch.device
+        self, model: Classifier, optimizer: Optimizer, settings: TrainSettings, device: torch.device
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -78,7 +78,7 @@ class TrainingState:
             "model": self.model.state_dict(),
             "average": self.average.tensors,
             "best": self.best,
-            "optimizer": optimizer_tensors(self.optimizer),
+            "optimizer": self.optimizer.tensors(),
             "sums": {"loss": self.loss_sum, "correct": self.correct},
         }
         tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
@@ -110,7 +110,7 @@ class TrainingState:
         self.model.load_state_dict(group("model"))
         self.average.load(group("average"))
         self.best = {name: tensor.to(self.loss_sum.device) for name, tensor in group("best").items()}
-        load_optimizer_tensors(self.optimizer, group("optimizer"))
+        self.optimizer.load(group("optimizer"))
         self.loss_sum = group("sums")["loss"].to(self.loss_sum.device)
         self.correct = group("sums")["correct"].to(self.correct.device)
         self.step = checkpoint.step

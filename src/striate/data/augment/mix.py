@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from scipy.special import betaincinv
 from torch import Tensor
 
 from striate.core.random import Stream, uniform
@@ -40,6 +39,8 @@ def draw_mix(settings: AugmentSettings, size: tuple[int, int], seed: int, epoch:
     choice, chance, x, y = uniform(seed, epoch, indices, streams).unbind(1)
     cut = choice < (0.5 if settings.mixup and settings.cutmix else float(settings.cutmix > 0))
     alpha = torch.where(cut, settings.cutmix or 1.0, settings.mixup or 1.0)
+    from scipy.special import betaincinv  # a third of a second that only mixing has to spend
+
     share = torch.from_numpy(betaincinv(alpha.cpu().double(), alpha.cpu().double(), chance.cpu().double()).numpy())
     share = share.float().to(indices.device)
     # the box is centred anywhere and clipped at the edges, and the share is what is then left

@@ -1,1 +1,25 @@
-"""Striate trains, explains and ships convolutional image classifiers."""
+"""Striate trains, explains and ships convolutional image classifiers.
+
+run = striate.train("photos/")
+striate.load(run.path).predict("new.jpg")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from striate.version import __version__
+
+if TYPE_CHECKING:
+    from striate.api import Prediction, Predictor, Run, load, resume, train
+
+__all__ = ["Prediction", "Predictor", "Run", "__version__", "load", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch only when something that needs it is asked for: `striate --help` does not."""
+    if name in __all__:
+        from striate import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'striate' has no attribute {name!r}")

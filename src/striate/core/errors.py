@@ -67,7 +67,7 @@ class ResourceError(StriateError, OSError):
     __str__ = Exception.__str__
 
 
-class Interrupted(StriateError):
+class Interrupted(StriateError):  # noqa: N818 -- a request obeyed, not an error
     """Training stopped on a signal after saving its state.
 
     Args:

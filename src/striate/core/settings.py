@@ -37,7 +37,9 @@ class Settings(BaseModel):
             return cls.model_validate({key.replace("-", "_"): value for key, value in values.items()})
         except ValidationError as error:
             lines = [_explain(cls, problem) for problem in error.errors()]
-            raise SettingsError("; ".join(lines), where=where, fix="'striate train --help' lists the settings") from None
+            raise SettingsError(
+                "; ".join(lines), where=where, fix="'striate train --help' lists the settings"
+            ) from None
 
     def with_values(self, **values: Any) -> Self:
         """Return a copy with some values replaced, validated again."""
@@ -58,17 +60,20 @@ def _explain(cls: type[Settings], problem: Any) -> str:
     return f"{key} = {problem['input']!r}: {rule}"
 
 
+def chosen(description: str, **rules: Any) -> Any:
+    """Declare a setting that the plan chooses where the user does not."""
+    return Field(None, description=description, json_schema_extra={"chosen": True}, **rules)
+
+
 class DataSettings(Settings):
     """Which pictures, and how they are brought to one size."""
 
     data_dir: Path | None = Field(None, description="Folder that holds data sets by name [STRIATE_DATA]")
     first: int | None = Field(None, ge=1, description="Train on the first N pictures of the training part only")
-    val_share: float | None = Field(
-        None, gt=0, lt=1, description="Share held out for validation where the data has no such part"
-    )
+    val_share: float | None = chosen("Share held out for validation where the data has no such part", gt=0, lt=1)
     test_share: float = Field(0.1, gt=0, lt=1, description="Share held out for test where nothing else is split")
-    img_size: int | None = Field(None, ge=8, le=2048, description="Side of the pictures in pixels")
-    channels: Literal[1, 3] | None = Field(None, description="1 for grey, 3 for colour")
+    img_size: int | None = chosen("Side of the pictures in pixels", ge=8, le=2048)
+    channels: Literal[1, 3] | None = chosen("1 for grey, 3 for colour")
     resize: Resize = Field("crop", description="How other aspect ratios become square")
     interpolation: Interpolation = Field("bilinear", description="Filter of the resize")
     skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
@@ -77,10 +82,10 @@ class DataSettings(Settings):
 class AugmentSettings(Settings):
     """Random changes of the training pictures; 0 turns one off."""
 
-    flip: bool | None = Field(None, description="Mirror left to right")
+    flip: bool | None = chosen("Mirror left to right")
     flip_vertical: bool = Field(False, description="Mirror top to bottom")
     rotate: float = Field(0.0, ge=0, le=180, description="Rotation by up to ± this many degrees")
-    shift: int | None = Field(None, ge=0, le=256, description="Shift by up to ± this many whole pixels")
+    shift: int | None = chosen("Shift by up to ± this many whole pixels", ge=0, le=256)
     zoom: float = Field(0.0, ge=0, lt=1, description="Zoom by a factor of up to 1 ± this")
     crop_scale: float = Field(1.0, gt=0, le=1, description="Random resized crop of at least this share of the area")
     edges: Literal["reflect", "zero"] = Field("reflect", description="What lies beyond the picture's edge")
@@ -96,18 +101,18 @@ class AugmentSettings(Settings):
 class OptimizerSettings(Settings):
     """How the weights move."""
 
-    epochs: int | None = Field(None, ge=1, le=100_000, description="Passes over the training pictures")
-    batch_size: int | None = Field(None, ge=1, le=65_536, description="Pictures per step")
+    epochs: int | None = chosen("Passes over the training pictures", ge=1, le=100_000)
+    batch_size: int | None = chosen("Pictures per step", ge=1, le=65_536)
     optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="Update rule")
-    lr: float | None = Field(None, gt=0, le=1000, description="Peak learning rate")
+    lr: float | None = chosen("Peak learning rate", gt=0, le=1000)
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
     nesterov: bool = Field(True, description="Nesterov's form of the momentum of SGD")
-    weight_decay: float | None = Field(None, ge=0, le=10, description="Weight decay, not on norms and biases")
+    weight_decay: float | None = chosen("Weight decay, not on norms and biases", ge=0, le=10)
     schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
         "one-cycle", description="Course of the learning rate over the run"
     )
     warmup: float = Field(0.2, ge=0, lt=1, description="Share of the steps in which one-cycle rises to the peak")
-    label_smoothing: float | None = Field(None, ge=0, lt=1, description="Share of the target spread over all classes")
+    label_smoothing: float | None = chosen("Share of the target spread over all classes", ge=0, lt=1)
     clip_norm: float | None = Field(None, gt=0, description="Upper limit of the gradient's norm")
     ema: float | None = Field(None, gt=0, lt=1, description="Decay per step of the average of the weights")
     patience: int | None = Field(None, ge=1, description="Stop after N epochs without a better validation loss")
@@ -124,7 +129,7 @@ class MachineSettings(Settings):
 class TrainSettings(DataSettings, AugmentSettings, OptimizerSettings, MachineSettings):
     """All settings of a training run."""
 
-    model: str | None = Field(None, description="Network by name; 'striate inspect' lists them")
+    model: str | None = chosen("Network by name; 'striate inspect' lists them")
     checkpoint_every: float = Field(
         20.0, ge=0, description="Seconds between checkpoints within a run; 0: after every step"
     )

@@ -98,8 +98,8 @@ class ImageDataset:
     def fingerprint(self) -> str:
         """Return the SHA-256 of pictures, labels, classes and shape: equal data, equal fingerprint."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
-        digest.update(self.images.contiguous().numpy())
-        digest.update(self.labels.numpy())
+        digest.update(self.images.contiguous().numpy().data)
+        digest.update(self.labels.numpy().data)
         return digest.hexdigest()
 
 
@@ -145,8 +145,9 @@ class Splits:
 
     def only_classes(self, classes: Sequence[str]) -> Splits:
         """Return the splits with some classes only, relabelled in the order the names are given."""
-        parts = {name: part.only_classes(classes) for name, part in self.parts().items()}
-        return replace(self, name=f"{self.name}:{','.join(classes)}", **parts)
+        val, test = (part and part.only_classes(classes) for part in (self.val, self.test))
+        name = f"{self.name}:{','.join(classes)}"
+        return replace(self, name=name, train=self.train.only_classes(classes), val=val, test=test)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 over all parts."""

@@ -52,7 +52,9 @@ def read_bytes(path: Path) -> bytes:
             raise DataError("empty file", where=path, fix="replace or remove it")
         if status.st_size > MAX_BYTES:
             raise DataError(
-                f"file of {status.st_size:,} bytes (limit {MAX_BYTES:,})", where=path, fix="make the picture smaller"
+                f"file of {status.st_size:,} bytes (limit {MAX_BYTES:,})",
+                where=path,
+                fix="make the picture smaller",
             )
         return path.read_bytes()
     except FileNotFoundError:
@@ -83,7 +85,9 @@ def open_picture(data: bytes, where: object) -> Image.Image:
         raise _too_large(str(error), where) from None
     except UnidentifiedImageError:
         raise DataError(
-            f"not a picture of an allowed format ({', '.join(FORMATS)})", where=where, fix="convert or remove it"
+            f"not a picture of an allowed format ({', '.join(FORMATS)})",
+            where=where,
+            fix="convert or remove it",
         ) from None
     except DataError:
         raise
@@ -103,7 +107,10 @@ def _too_large(what: str, where: object) -> DataError:
 
 
 def to_pixels(
-    picture: Image.Image, channels: int, background: tuple[int, int, int] = (255, 255, 255), where: object = "picture"
+    picture: Image.Image,
+    channels: int,
+    background: tuple[int, int, int] = (255, 255, 255),
+    where: object = "picture",
 ) -> Pixels:
     """Return a picture's pixels as uint8 H W C with 1 or 3 channels, by the rules at the head of this file."""
     if picture.mode in _SIXTEEN_BIT or picture.mode in ("I", "F"):
@@ -124,10 +131,7 @@ def _to_eight_bits(picture: Image.Image, where: object) -> Pixels:
     if not np.isfinite(values).all():
         raise DataError("floating-point picture contains NaN or infinity", where=where, fix="replace or remove it")
     low, high = float(values.min()), float(values.max())
-    if picture.mode == "F":
-        limit = 1.0 if high <= 1 else 255.0
-    else:
-        limit = 65535.0
+    limit = (1.0 if high <= 1 else 255.0) if picture.mode == "F" else 65535.0
     if low < 0 or high > limit:
         raise DataError(
             f"pixel values from {low:g} to {high:g}: expected 0 … 65535 (whole) or 0 … 1 (floating point)",
@@ -169,7 +173,12 @@ def fit(
         if resize == "crop":
             scale = min(old_height / height, old_width / width)
             left, top = (old_width - width * scale) / 2, (old_height - height * scale) / 2
-            box = (max(left, 0), max(top, 0), min(left + width * scale, old_width), min(top + height * scale, old_height))
+            box = (
+                max(left, 0),
+                max(top, 0),
+                min(left + width * scale, old_width),
+                min(top + height * scale, old_height),
+            )
         resized = picture.resize((width, height), filter_, box=box)
     return np.asarray(resized).reshape(height, width, channels)
 

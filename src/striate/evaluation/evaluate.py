@@ -13,7 +13,13 @@ from torch import Tensor
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
 from striate.data.loader import in_order
-from striate.evaluation.metrics import ClassScore, class_scores, confusion_matrix, top_k_accuracy, wilson_interval
+from striate.evaluation.metrics import (
+    ClassScore,
+    class_scores,
+    confusion_matrix,
+    top_k_accuracy,
+    wilson_interval,
+)
 from striate.models import Classifier
 
 BATCH = 500
@@ -117,4 +123,11 @@ def prediction_rows(evaluation: Evaluation, data: ImageDataset) -> Iterator[list
     """Yield one row per picture: name, part, number, true class, predicted class, probabilities."""
     for index, (row, label) in enumerate(zip(evaluation.probabilities.tolist(), data.labels.tolist(), strict=True)):
         prediction = data.classes[max(range(len(row)), key=row.__getitem__)]
-        yield [data.names[index], evaluation.part, index, data.classes[label], prediction, *(f"{p:.6f}" for p in row)]
+        yield [
+            data.names[index],
+            evaluation.part,
+            index,
+            data.classes[label],
+            prediction,
+            *(f"{p:.6f}" for p in row),
+        ]

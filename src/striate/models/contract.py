@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor, nn
 
@@ -71,8 +72,14 @@ def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
         if isinstance(error, SettingsError):
             raise
         raise SettingsError(
-            f"model '{architecture.name}' cannot be built ({error})", fix="correct its options or use another model"
+            f"model '{architecture.name}' cannot be built ({error})",
+            fix="correct its options or use another model",
         ) from None
+
+
+def place(model: Classifier, device: torch.device) -> Classifier:
+    """Return the network on a device with its filters channels last in memory, as the fast kernels want them."""
+    return model.to(device).to(memory_format=torch.channels_last)
 
 
 def require_side(name: str, input_shape: tuple[int, int, int], least: int) -> None:

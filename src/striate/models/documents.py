@@ -49,7 +49,8 @@ class DocumentNet(Classifier):
 def flattened_size(stages: dict[str, nn.Module], input_shape: tuple[int, int, int]) -> int:
     """Return how many numbers the stages make of one picture, by sending an empty one through."""
     with torch.no_grad():
-        return nn.Sequential(*stages.values())(torch.zeros(1, *input_shape)).numel()
+        maps: Tensor = nn.Sequential(*stages.values())(torch.zeros(1, *input_shape))
+    return maps.numel()
 
 
 def conv_relu_pool(inputs: int, outputs: int, kernel: int, padding: int) -> nn.Sequential:
@@ -67,7 +68,10 @@ def mnist_cnn(input_shape: tuple[int, int, int], classes: int, dropout: float = 
     }
     size = flattened_size(stages, input_shape)
     return DocumentNet(
-        stages, nn.Sequential(nn.Flatten(), nn.Linear(size, 1024), nn.ReLU(), nn.Dropout(dropout)), 1024, classes
+        stages,
+        nn.Sequential(nn.Flatten(), nn.Linear(size, 1024), nn.ReLU(), nn.Dropout(dropout)),
+        1024,
+        classes,
     )
 
 

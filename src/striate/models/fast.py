@@ -8,6 +8,7 @@ fast bf16 arithmetic; max pooling and ReLU commute, so only batch norm sees othe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -31,16 +32,14 @@ class FastNet(Classifier):
     Args:
         input_shape: (C, H, W) of the pictures.
         classes: Number of logits.
-        widths: Feature maps of each stage; stages that would leave less than 2×2 pixels do not pool.
+        widths: Feature maps of each stage.
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (32, 64, 128)) -> None:
+    def __init__(self, input_shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (16, 64, 128)) -> None:
         super().__init__()
         require_side("fast", input_shape, 8)
         channels = [input_shape[0], *widths]
-        self.body = nn.Sequential(
-            *(PooledStage(inputs, outputs) for inputs, outputs in zip(channels[:-1], channels[1:], strict=True))
-        )
+        self.body = nn.Sequential(*(PooledStage(inputs, outputs) for inputs, outputs in pairwise(channels)))
         self.classifier = nn.Linear(widths[-1], classes)
 
     def features(self, images: Tensor) -> Tensor:

@@ -55,9 +55,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         TENSORS: save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}),
         STATE: json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode(),
     }
-    manifest = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
-    }
+    manifest = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
     temporary = folder / f"{final.name}.tmp-{os.getpid()}"
     with naming_disk_errors(final, sum(len(data) for data in files.values())):
         try:

@@ -1,13 +1,13 @@
 """The run folder: everything a run leaves behind, and the only way processes talk about it.
 
-    config.json       data, settings (all of them, resolved), network, picture spec, the plan's reasons
-    environment.json  machine and versions
-    metrics.jsonl     one line per epoch
-    checkpoints/      step-000000123/ …, the newest two
-    files.csv         what became of each picture file (folders only)
-    model.safetensors the trained network; its presence means that the run is finished
-    evaluation.json   accuracy with interval, per class, confusion matrix, for each measured part
-    predictions.csv   each measured picture with its probabilities
+config.json       data, settings (all of them, resolved), network, picture spec, the plan's reasons
+environment.json  machine and versions
+metrics.jsonl     one line per epoch
+checkpoints/      step-000000123/ …, the newest two
+files.csv         what became of each picture file (folders only)
+model.safetensors the trained network; its presence means that the run is finished
+evaluation.json   accuracy with interval, per class, confusion matrix, for each measured part
+predictions.csv   each measured picture with its probabilities
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -110,7 +110,9 @@ class Run:
         """
         file = path / "config.json"
         if not file.is_file():
-            raise SettingsError("not a run folder (no config.json)", where=path, fix="give a folder made by striate train")
+            raise SettingsError(
+                "not a run folder (no config.json)", where=path, fix="give a folder made by striate train"
+            )
         try:
             return cls(path, RunConfig.model_validate_json(file.read_bytes()))
         except (ValidationError, ValueError) as error:
@@ -144,7 +146,9 @@ class Run:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ResourceError(
-                "another process is training in this run folder", where=self.path, fix="wait for it, or use another --name"
+                "another process is training in this run folder",
+                where=self.path,
+                fix="wait for it, or use another --name",
             ) from None
         for leftover in self.path.glob("*.tmp-*"):  # of a write that was cut off
             leftover.unlink()
@@ -158,7 +162,10 @@ class Run:
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add one epoch's line to metrics.jsonl."""
         text = json.dumps(line) + "\n"
-        with naming_disk_errors(self.path / "metrics.jsonl", len(text)), open(self.path / "metrics.jsonl", "a") as file:
+        with (
+            naming_disk_errors(self.path / "metrics.jsonl", len(text)),
+            open(self.path / "metrics.jsonl", "a") as file,
+        ):
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -192,7 +199,7 @@ class Run:
         rows = [[record.path, record.part, record.class_name, record.status, record.reason] for record in files]
         self.write_csv("files.csv", ["path", "part", "class", "status", "reason"], rows)
 
-    def write_csv(self, name: str, header: list[str], rows: Iterable[list[object]]) -> None:
+    def write_csv(self, name: str, header: list[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a CSV file into the folder, at once; odd bytes in file names survive."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -236,4 +243,3 @@ def newest_unfinished(out: Path) -> Path:
     if not unfinished:
         raise SettingsError("no unfinished run to resume", where=out, fix="name one: --resume RUN")
     return max(unfinished, key=lambda path: path.stat().st_mtime)
-

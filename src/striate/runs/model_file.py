@@ -17,7 +17,7 @@ from torch import Tensor
 
 from striate.core.errors import ModelFileError, StriateError
 from striate.core.spec import ImageSpec
-from striate.models import Architecture, Classifier, build
+from striate.models import Architecture, Classifier, build, place
 from striate.runs.atomic import replace_file
 from striate.version import __version__
 
@@ -93,8 +93,7 @@ def load_model(path: Path, device: torch.device | None = None) -> LoadedModel:
         raise ModelFileError(f"damaged safetensors file ({error})", where=path, fix="take another copy") from None
     check_weights(model, tensors, path)
     model.load_state_dict(tensors)
-    model = model.to(device or torch.device("cpu"), memory_format=torch.channels_last)
-    return LoadedModel(model.eval(), card)
+    return LoadedModel(place(model, device or torch.device("cpu")).eval(), card)
 
 
 def _read(path: Path) -> bytes:

@@ -34,9 +34,7 @@ class WeightAverage:
         decay = min(self.decay, (1 + step) / (10 + step))
         current = model.state_dict()
         floating = [name for name, tensor in current.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.tensors[name] for name in floating], [current[name] for name in floating], 1 - decay
-        )
+        torch._foreach_lerp_([self.tensors[name] for name in floating], [current[name] for name in floating], 1 - decay)
         for name in current.keys() - set(floating):
             self.tensors[name].copy_(current[name])
 

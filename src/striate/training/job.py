@@ -19,7 +19,7 @@ from striate.data.loader import Loader
 from striate.data.sources import open_data
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
-from striate.models import Classifier, build
+from striate.models import Classifier, build, place
 from striate.runs.folder import Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
 from striate.training.loop import EpochResult, train
@@ -109,7 +109,9 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
     if name is not None and (out / name / "config.json").exists():
         # before the data are read: the answer will not change
         raise SettingsError(
-            "run folder exists", where=out / name, fix=f"use another --name, or  striate train --resume {out / name}"
+            "run folder exists",
+            where=out / name,
+            fix=f"use another --name, or  striate train --resume {out / name}",
         )
     keep_freed_memory()
     device = choose_device(settings.device)
@@ -119,7 +121,10 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
     outcome: dict[str, Any] = {}
     if plan.settings.precision == "auto":
         outcome = _precision_race(model, splits, plan, device)
-        reasons = {**plan.reasons, "precision": f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"}
+        reasons = {
+            **plan.reasons,
+            "precision": f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step",
+        }
         plan = replace(plan, settings=plan.settings.with_values(precision=outcome["chosen"]), reasons=reasons)
         model = _build(plan, device)
     config = RunConfig(
@@ -158,7 +163,9 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
     if differing:
         lines = "\n".join(f"  {key}: {ours} in the run, {theirs} given" for key, (ours, theirs) in differing.items())
         raise SettingsError(
-            f"a resumed run keeps its settings:\n{lines}", where=path, fix="leave these options out, or start a new run"
+            f"a resumed run keeps its settings:\n{lines}",
+            where=path,
+            fix="leave these options out, or start a new run",
         )
     run.config = run.config.model_copy(update={"settings": settings})
     run.lock()
@@ -182,7 +189,7 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
 
 def _build(plan: Plan, device: torch.device) -> Classifier:
     torch.manual_seed(plan.settings.seed)
-    return build(plan.architecture, plan.spec).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return place(build(plan.architecture, plan.spec), device)
 
 
 def _precision_race(model: Classifier, data: Splits, plan: Plan, device: torch.device) -> dict[str, Any]:

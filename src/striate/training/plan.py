@@ -16,14 +16,16 @@ from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.models import Architecture
+from striate.training.difficulty import neighbour_error
 
-STEPS = 1300
-EPOCHS = (6, 60)
-BATCH = (16, 256)
+STEPS = (1200, 3000)
+STEPS_PER_DIFFICULTY = 13_500
+EPOCHS = (3, 20)
+BATCH = (16, 128)
 STEPS_PER_EPOCH = 20
-PEAK_LR = {"sgd": 0.2, "adam": 2e-3, "adamw": 2e-3}
+PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3}
 WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
-FAST_WIDTHS = (32, 64, 128, 256, 256, 256)
+FAST_WIDTHS = {1: (16, 64, 128, 256, 256, 256), 3: (32, 64, 128, 256, 256, 256)}  # by channels
 LAST_SIDE = 7
 
 
@@ -95,31 +97,41 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
     options: dict[str, Any] = {}
     if model == "fast":
-        options["widths"] = _fast_widths(min(height, width))
+        options["widths"] = _fast_widths(min(height, width), spec.channels)
 
     batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)
-    batch = min(choose("batch_size", batch, f"about {STEPS_PER_EPOCH} steps per epoch, at most {BATCH[1]} pictures"), count)
+    batch = min(
+        choose("batch_size", batch, f"about {STEPS_PER_EPOCH} steps per epoch, at most {BATCH[1]} pictures"),
+        count,
+    )
     if batch != settings.batch_size and settings.batch_size is not None:
         chosen["batch_size"], reasons["batch_size"] = batch, f"there are only {count} training pictures"
-    epochs = min(max(math.ceil(STEPS / math.ceil(count / batch)), EPOCHS[0]), EPOCHS[1])
-    choose("epochs", epochs, f"about {STEPS} steps, between {EPOCHS[0]} and {EPOCHS[1]} epochs")
+    if settings.epochs is None:
+        difficulty = neighbour_error(data.train)
+        steps = round(min(max(STEPS_PER_DIFFICULTY * difficulty, STEPS[0]), STEPS[1]))
+        epochs = min(max(math.ceil(steps / math.ceil(count / batch)), EPOCHS[0]), EPOCHS[1])
+        choose("epochs", epochs, f"about {steps} steps, for pixels alone leave {100 * difficulty:.0f} % errors")
     # noise of the gradient grows with rate / batch: a smaller batch wants a smaller rate
     scale = min(1.0, math.sqrt(batch / BATCH[1]))
     choose("lr", PEAK_LR[settings.optimizer] * scale, f"{settings.optimizer} with batches of {batch}")
     choose("weight_decay", WEIGHT_DECAY[settings.optimizer], f"usual for {settings.optimizer}")
     choose("label_smoothing", 0.1, "short schedules gain from it")
-    choose("flip", data.mirror_safe, "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels")
-    choose("shift", 0 if min(height, width) < 16 else max(1, min(height, width) // 16), "a sixteenth of the side")
+    choose(
+        "flip",
+        data.mirror_safe,
+        "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels",
+    )
+    choose("shift", max(1, min(height, width) // 16), "a sixteenth of the side, at least one pixel")
 
     complete = settings.with_values(**chosen)
     _refuse_contradictions(complete, data, spec)
     return Plan(complete, Architecture(name=model, options=options), spec, reasons)
 
 
-def _fast_widths(side: int) -> list[int]:
+def _fast_widths(side: int, channels: int) -> list[int]:
     """Return the widths of as many pooled stages as bring the side to 7 pixels or fewer, at least three."""
     stages = max(3, math.ceil(math.log2(side / LAST_SIDE)))
-    return list(FAST_WIDTHS[:stages])
+    return list(FAST_WIDTHS[channels][:stages])
 
 
 def _power_of_two(value: float, low: int, high: int) -> int:

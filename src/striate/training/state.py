@@ -25,9 +25,7 @@ class TrainingState:
         device: Where the sums are kept.
     """
 
-    def __init__(
-        self, model: Classifier, optimizer: Optimizer, settings: TrainSettings, device: torch.device
-    ) -> None:
+    def __init__(self, model: Classifier, optimizer: Optimizer, settings: TrainSettings, device: torch.device) -> None:
         self.model = model
         self.optimizer = optimizer
         self.average = WeightAverage(model, settings.ema)

@@ -51,7 +51,10 @@ def load_folder(root: Path, settings: DataSettings) -> Splits:
     train = parts.get("train", parts.get(""))
     assert train is not None
     _check_counts(train, root)
-    notes = [*ignored_summary(listing), *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else [])]
+    notes = [
+        *ignored_summary(listing),
+        *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []),
+    ]
     return Splits(
         name=root.resolve().name,
         train=train,
@@ -140,7 +143,7 @@ def _check_memory(listing: Listing, spec: ImageSpec) -> None:
     # decoded pictures exist twice for a moment, as arrays and as one tensor
     if 2 * needed > available:
         raise ResourceError(
-            f"{len(listing.files):,} pictures of {spec.height} × {spec.width} need {needed / 2**30:.1f} GiB twice over, "
+            f"{len(listing.files):,} pictures of {spec.height} × {spec.width} need {needed / 2**30:.1f} GiB twice, "
             f"{available / 2**30:.1f} GiB are free",
             where=listing.root,
             fix=f"use smaller pictures: --img-size {spec.height // 2}",

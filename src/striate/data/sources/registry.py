@@ -38,7 +38,7 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
     Raises:
         DataError: The data are missing or unusable; the message says what to do.
     """
-    splits = _load(name, settings)
+    splits = load_data(name, settings)
     splits = split.complete(splits, settings.val_share, settings.test_share, seed)
     if settings.first is not None:
         splits = replace(splits, train=splits.train.first(settings.first))
@@ -46,7 +46,8 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
     return splits
 
 
-def _load(name: str, settings: DataSettings) -> Splits:
+def load_data(name: str, settings: DataSettings) -> Splits:
+    """Return the data behind a name or a folder in the parts they come in, nothing held out."""
     base, _, subset = name.partition(":")
     if base in SOURCES:
         splits = SOURCES[base].load(settings.data_dir)

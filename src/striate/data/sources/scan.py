@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,3 +130,12 @@ def _pictures(class_folder: Path, ignored: list[tuple[Path, str]]) -> Iterator[P
                 ignored.append((path, f"not a picture by its name ({path.suffix or 'no suffix'})"))
             else:
                 yield path
+
+
+def pictures_under(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files as they are given, and for each folder the picture files under it."""
+    for path in paths:
+        if path.is_dir():
+            yield from _pictures(path, [])
+        else:
+            yield path

@@ -1,0 +1,42 @@
+"""The Python interface: `striate.train` and `striate.load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from striate.core.settings import TrainSettings
+from striate.deploy import Prediction, Predictor, load
+from striate.runs.folder import Run
+from striate.training import job as jobs
+
+__all__ = ["Prediction", "Predictor", "Run", "load", "resume", "train"]
+
+
+def train(data: str | Path = "digits", *, out: str | Path = "runs", name: str | None = None, **settings: Any) -> Run:
+    """Train on a data set or a folder of pictures, measure, and return the finished run.
+
+    Args:
+        data: A name ('mnist', 'cifar10:cat,dog') or a folder.
+        out: Folder of the run folders.
+        name: The run's name; from the data by default, numbered where it is taken.
+        settings: Any setting of `striate train` (core/settings.py), e.g. epochs=5, model='resnet18'.
+
+    Raises:
+        StriateError: Whatever cannot be obeyed; the message says what to change.
+    """
+    parsed = TrainSettings.parse(settings, where="striate.train")
+    job = jobs.prepare(str(data), parsed, given=frozenset(settings), out=Path(out), name=name)
+    for _ in job.epochs():
+        pass
+    job.finish()
+    return job.run
+
+
+def resume(run: str | Path, **settings: Any) -> Run:
+    """Go on with an unfinished run from its newest checkpoint, finish it and return it."""
+    job = jobs.resume(Path(run), settings)
+    for _ in job.epochs():
+        pass
+    job.finish()
+    return job.run

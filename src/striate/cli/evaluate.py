@@ -1,0 +1,57 @@
+"""`striate evaluate`: a trained network on pictures with labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from striate.evaluation import Evaluation
+
+
+def command(
+    run: Annotated[Path, Parameter(help="A run folder or a model file.")],
+    data: Annotated[str | None, Parameter(help="Other data than the run's own: a name or a folder.")] = None,
+    /,
+    *,
+    part: Annotated[
+        Literal["test", "val", "train"] | None,
+        Parameter(help="Which part [test, else val, else all there is]"),
+    ] = None,
+    predictions: Annotated[Path | None, Parameter(help="Write each picture's probabilities to this CSV file.")] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")] = None,
+    device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
+    json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
+) -> None:
+    """Measure a trained network: accuracy with its 95 % interval, top-k, loss, per class, confusion matrix."""
+    from striate.cli.output import print_json
+    from striate.deploy.measure import measure, write_predictions
+
+    result, pictures = measure(run, data, part, data_dir, device)
+    if predictions is not None:
+        write_predictions(predictions, result, pictures)
+    if json:
+        print_json(result.summary())
+    else:
+        _show(result, pictures.classes)
+
+
+def _show(result: Evaluation, classes: tuple[str, ...]) -> None:
+    from striate.cli.output import percent, stdout, table
+
+    def share(value: float | None) -> str:
+        return "n/a" if value is None else f"{value:.4f}"
+
+    console = stdout()
+    console.print(f"{result.part:<10} {percent(result.accuracy, result.interval)} of {result.count:,} pictures")
+    tops = "  ".join(f"top-{k} {value:.4f}" for k, value in result.top_k.items())
+    console.print(f"loss       {result.loss:.4f}  {tops}\n")
+    rows = [[s.name, str(s.count), share(s.precision), share(s.recall), share(s.f1)] for s in result.per_class]
+    console.print(table("", ["class", "pictures", "precision", "recall", "F1"], rows))
+    if len(classes) <= 20:
+        counts = result.confusion.tolist()
+        rows = [[name, *map(str, row)] for name, row in zip(classes, counts, strict=True)]
+        console.print()
+        console.print(table("confusion (row: true, column: predicted)", ["", *classes], rows))

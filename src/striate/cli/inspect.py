@@ -1,0 +1,100 @@
+"""`striate inspect`: a network layer by layer, and what a model file says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from striate.core.spec import ImageSpec
+    from striate.models.summary import LayerSummary
+    from striate.runs.model_file import ModelCard
+
+
+def command(
+    target: Annotated[str | None, Parameter(help="A model's name, a run folder or a model file.")] = None,
+    /,
+    *,
+    img_size: Annotated[int, Parameter(help="Side of the pictures, for a model by name.")] = 28,
+    channels: Annotated[int, Parameter(help="1 for grey, 3 for colour, for a model by name.")] = 1,
+    classes: Annotated[int, Parameter(help="Number of classes, for a model by name.")] = 10,
+    json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
+) -> None:
+    """Show per layer: shape, parameters, multiply-adds, receptive field and activation memory.
+
+    Without a target the known models are listed.
+    """
+    from dataclasses import asdict
+
+    from striate.cli.output import print_json
+    from striate.core.errors import SettingsError
+    from striate.models import MODELS, Architecture, build
+    from striate.models.summary import summarize
+    from striate.runs.model_file import load_model
+
+    if target is None:
+        print("\n".join(MODELS))
+        return
+    card = None
+    path = Path(target).expanduser()
+    if target in MODELS or not path.exists():
+        if channels not in (1, 3) or img_size < 1 or classes < 2:
+            raise SettingsError("--channels is 1 or 3, --img-size 1 or more, --classes 2 or more", where="options")
+        model = build(Architecture(name=target), _blank_spec(img_size, channels, classes))
+        shape = (channels, img_size, img_size)
+    else:
+        loaded = load_model(path / "model.safetensors" if path.is_dir() else path)
+        model, card, shape = loaded.model, loaded.card, loaded.card.spec.input_shape
+    rows = summarize(model, shape)
+    if json:
+        layers = [asdict(row) for row in rows]
+        print_json({"layers": layers, "card": card.model_dump(mode="json") if card else None})
+        return
+    _show(rows, card)
+
+
+def _blank_spec(side: int, channels: int, classes: int) -> ImageSpec:
+    from striate.core.spec import ImageSpec
+
+    return ImageSpec(
+        channels=1 if channels == 1 else 3,
+        height=side,
+        width=side,
+        classes=tuple(str(number) for number in range(classes)),
+        mean=(0.0,) * channels,
+        std=(1.0,) * channels,
+    )
+
+
+def _show(rows: list[LayerSummary], card: ModelCard | None) -> None:
+    from striate.cli.output import stdout, table
+
+    console = stdout()
+    if card is not None:
+        channels, height, width = card.spec.input_shape
+        console.print(f"network    {card.architecture.name}, trained on {card.data}", markup=False)
+        console.print(f"input      {height}×{width}, {'grey' if channels == 1 else 'colour'}", markup=False)
+        console.print(f"classes    {', '.join(card.spec.classes)}", markup=False)
+        for part, figures in card.metrics.items():
+            if isinstance(figures, dict):
+                console.print(f"{part:<10} accuracy {figures['accuracy']} of {figures['count']} pictures", markup=False)
+        console.print()
+    cells = [
+        [
+            row.name,
+            row.kind,
+            "×".join(map(str, row.shape)),
+            f"{row.parameters:,}",
+            f"{row.multiply_adds:,}",
+            str(row.receptive_field),
+            f"{row.activation_bytes:,}",
+        ]
+        for row in rows
+    ]
+    sums = (f"{sum(values):,}" for values in zip(*((r.parameters, r.multiply_adds) for r in rows), strict=True))
+    memory = sum(row.activation_bytes for row in rows)
+    cells.append(["total", "", "", *sums, "", f"{memory:,}"])
+    columns = ["layer", "kind", "output", "parameters", "multiply-adds", "sees px", "bytes (fp32)"]
+    console.print(table("", columns, cells, left=(0, 1)))

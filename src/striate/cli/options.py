@@ -1,0 +1,96 @@
+"""The options of `striate train`, derived from the settings: each is declared once, in core/settings.py."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from cyclopts import Group, Parameter
+from pydantic.fields import FieldInfo
+
+from striate.core.config_file import read_config
+from striate.core.settings import GROUPS, TrainSettings
+
+SHORT = {"batch_size": "-b"}
+
+
+def setting_parameters() -> list[inspect.Parameter]:
+    """Return one keyword parameter per setting, None where it is not given, grouped and with help."""
+    parameters = []
+    for name, field in TrainSettings.model_fields.items():
+        group = next((title for title, part in GROUPS.items() if name in part.model_fields), "Network and run")
+        flag = f"--{name.replace('_', '-')}"
+        parameter = Parameter(
+            name=[flag, SHORT[name]] if name in SHORT else [flag],
+            help=_help(field),
+            group=Group(group, sort_key=list(GROUPS).index(group) if group in GROUPS else -1),
+            show_default=False,
+        )
+        annotation = _optional(field.annotation, parameter)
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    return parameters
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command every setting as an option; it receives those that were given as **settings."""
+    signature = inspect.signature(function, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    parameters = [*own, *setting_parameters()]
+    names = {p.name for p in own}
+
+    def command(*args: Any, **kwargs: Any) -> Any:
+        settings = {key: value for key, value in kwargs.items() if key not in names and value is not None}
+        return function(*args, **{key: value for key, value in kwargs.items() if key in names}, **settings)
+
+    command.__doc__ = function.__doc__
+    command.__name__ = function.__name__
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def merge(config: Path | None, given: Mapping[str, Any]) -> tuple[TrainSettings, frozenset[str]]:
+    """Return the settings of a config file and the options (which win), and the names of those given.
+
+    Raises:
+        SettingsError: The file or a value is not acceptable; every offender is named.
+    """
+    from_file = {key.replace("-", "_"): value for key, value in read_config(config).items()} if config else {}
+    # the file alone first, so that the message says where a wrong value stands
+    TrainSettings.parse(from_file, where=str(config))
+    values = {**from_file, **given}
+    return TrainSettings.parse(values, where="options"), frozenset(values)
+
+
+def _optional(kind: Any, parameter: Parameter) -> Any:
+    return Annotated[kind | None, parameter]
+
+
+def _help(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and extra.get("chosen"):
+        default = "chosen from the data"
+    elif field.default is None:
+        default = "off"
+    elif isinstance(field.default, bool):
+        default = "on" if field.default else "off"
+    else:
+        default = f"{field.default}"
+    return f"{field.description} [{default}{_range(field)}]"
+
+
+def _range(field: FieldInfo) -> str:
+    low = high = ""
+    for rule in field.metadata:
+        if isinstance(rule, Ge):
+            low = f"{rule.ge} ≤ "
+        elif isinstance(rule, Gt):
+            low = f"{rule.gt} < "
+        elif isinstance(rule, Le):
+            high = f" ≤ {rule.le}"
+        elif isinstance(rule, Lt):
+            high = f" < {rule.lt}"
+    return f"; {low}x{high}" if low or high else ""

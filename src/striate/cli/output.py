@@ -1,0 +1,100 @@
+"""What the commands write: results on stdout, everything else on stderr; colour and bars on terminals only."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from striate.runs.progress import Progress
+
+PIPE_WIDTH = 10_000
+
+
+def stderr(quiet: bool = False) -> Console:
+    """Return the console for everything that is not the result; rich obeys NO_COLOR by itself."""
+    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+
+
+def stdout() -> Console:
+    """Return the console for results."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=PIPE_WIDTH)  # nothing is cut for a reader that has no width
+
+
+def print_json(value: object) -> None:
+    """Write one JSON value to stdout."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Table:
+    """Return a table; columns are right-aligned but for those in `left`. Cells are plain text, never markup."""
+    made = Table(title=Text(title) if title else None, box=None, pad_edge=False, title_justify="left")
+    for number, column in enumerate(columns):
+        made.add_column(Text(column), justify="left" if number in left else "right")
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: '8.3 s', '2:05', '1:02:05'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(share: float, interval: tuple[float, float]) -> str:
+    """Return an accuracy with its 95 % interval: '92.43 % (95 %: 91.90–92.93)'."""
+    return f"{100 * share:.2f} % (95 %: {100 * interval[0]:.2f}–{100 * interval[1]:.2f})"
+
+
+def peak_memory_gib() -> float:
+    """Return the most memory this process has held so far, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+class LiveLine:
+    """A line that shows where the run stands; rich asks for it a few times per second.
+
+    It reads the run's Progress and nothing else, so the loop never waits for it.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def __rich__(self) -> Text:
+        """Return the line as it is now."""
+        p = self.progress
+        if not p.steps:
+            return Text("starting …")
+        width = 24
+        filled = round(width * p.step / p.steps)
+        bar = "━" * filled + "╌" * (width - filled)
+        parts = [f"epoch {p.epoch}/{p.epochs}", bar]
+        if p.loss_sum is not None and p.correct is not None and p.count:
+            parts.append(f"loss {float(p.loss_sum) / p.count:.4f}")
+            parts.append(f"accuracy {int(p.correct) / p.count:.4f}")
+        parts.append(f"lr {p.lr:.3g}")
+        parts.append(f"{p.images_per_second():,.0f} images/s")
+        left = p.seconds_left()
+        if left != float("inf"):
+            parts.append(f"{duration(left)} left")
+        parts.append(f"{peak_memory_gib():.1f} GiB")
+        return Text("  ".join(parts))
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that gives the seconds since now."""
+    start = time.monotonic()
+    return lambda: time.monotonic() - start

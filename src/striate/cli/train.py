@@ -1,0 +1,127 @@
+"""`striate train`: from a data set to a measured network in a run folder."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from striate.cli.options import merge, with_settings
+from striate.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from striate.evaluation import Evaluation
+    from striate.runs.folder import Run
+    from striate.training.job import Job
+    from striate.training.loop import EpochResult
+
+
+@with_settings
+def command(
+    data: Annotated[str | None, Parameter(help="A data set by name, or a folder of pictures.")] = None,
+    /,
+    *,
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML or JSON file of settings.")] = None,
+    out: Annotated[Path, Parameter(help="Folder of the run folders.")] = Path("runs"),
+    name: Annotated[str | None, Parameter(help="Name of the run [the data's, numbered]")] = None,
+    resume: Annotated[str | None, Parameter(help="Go on with a run; alone: the newest unfinished one.")] = None,
+    json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
+    quiet: Annotated[bool, Parameter(help="Write the result only.", negative="")] = False,
+    **settings: Any,
+) -> None:
+    """Train on a data set or a folder of pictures.
+
+    Everything left open is chosen from the data and recorded with its reason in the run folder.
+    """
+    parsed, given = merge(config, settings)
+    if resume is None and data is None:
+        raise SettingsError("nothing to train on", where="DATA", fix="give a folder or a name: striate train digits")
+    if resume is not None and (data is not None or name is not None):
+        raise SettingsError("a resumed run knows its data and name", where="--resume", fix="leave DATA and --name out")
+
+    from rich.live import Live
+
+    from striate.cli.output import LiveLine, stderr, stopwatch
+    from striate.runs.folder import newest_unfinished
+    from striate.training import job as jobs
+
+    elapsed = stopwatch()
+    console = stderr(quiet)
+    if resume is not None:
+        path = newest_unfinished(out) if resume == "newest" else Path(resume)
+        job = jobs.resume(path, {key: getattr(parsed, key) for key in given})
+    else:
+        assert data is not None
+        job = jobs.prepare(data, parsed, given=given, out=out, name=name)
+
+    for note in [*job.data.notes, *job.run.notes]:
+        console.print(f"note: {note}", markup=False)
+    console.print("\n".join([*job.plan.lines(), f"run        {job.run.path}"]), markup=False)
+    job.run.notes.clear()
+    live = Live(LiveLine(job.run.progress), console=console, refresh_per_second=4, transient=True)
+    with _stopping(job.run), live if console.is_terminal and not quiet else nullcontext():
+        for result in job.epochs():
+            for note in job.run.notes:
+                console.print(f"note: {note}", markup=False)
+            job.run.notes.clear()
+            console.print(_epoch_line(result, job), markup=False)
+    measured = job.finish()
+    _report(job, measured, elapsed(), json)
+
+
+def _epoch_line(result: EpochResult, job: Job) -> str:
+    from striate.cli.output import duration
+
+    total = job.settings.epochs
+    parts = [
+        f"epoch {result.epoch:>{len(str(total))}}/{total}",
+        f"loss {result.train_loss:.4f}",
+        f"accuracy {result.train_accuracy:.4f}",
+    ]
+    if result.val_loss is not None and result.val_accuracy is not None:
+        parts += [f"val loss {result.val_loss:.4f}", f"val accuracy {result.val_accuracy:.4f}"]
+    parts += [f"lr {result.lr:.3g}", f"{result.images_per_second:,.0f} images/s", duration(result.seconds)]
+    return "  ".join(parts)
+
+
+def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: bool) -> None:
+    from striate.cli.output import duration, peak_memory_gib, percent, print_json, stdout
+
+    path = job.run.path
+    if as_json:
+        figures = {
+            part: {"accuracy": e.accuracy, "interval_95": list(e.interval), "loss": e.loss, "count": e.count}
+            for part, e in measured.items()
+        }
+        print_json({"run": str(path), "model": str(job.run.model_path), "seconds": round(seconds, 2), **figures})
+        return
+    console = stdout()
+    for part, e in measured.items():
+        console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} pictures", markup=False)
+    console.print(f"time       {duration(seconds)}, {peak_memory_gib():.1f} GiB at most", markup=False)
+    console.print(f"model      {job.run.model_path}", markup=False)
+    console.print(f"next       striate predict {path} PICTURE…", markup=False)
+    console.print(f"           striate evaluate {path}", markup=False)
+
+
+@contextmanager
+def _stopping(run: Run) -> Iterator[None]:
+    """While training, let Ctrl-C and SIGTERM finish the step and save; the second one ends at once."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if run.stop_signal is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        run.stop_signal = number
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Showing: pictures of data, and of what a network makes of them."""

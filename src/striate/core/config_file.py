@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _refuse_duplicates(keys: list[Any]) -> None:
-    duplicates = sorted({str(key) for key in keys if keys.count(key) > 1})
+    counts = Counter(str(key).replace("-", "_") for key in keys)  # one setting in either spelling
+    duplicates = sorted(key for key, count in counts.items() if count > 1)
     if duplicates:
         raise ValueError(f"key given twice: {', '.join(duplicates)}")
 

@@ -7,12 +7,14 @@ chosen by the plan (training/plan.py) from the data and the machine, and recorde
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from striate.core.errors import SettingsError
 from striate.core.spec import Interpolation, Resize
@@ -25,6 +27,14 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (get_args(kind) or (kind,)):
+            raise PydanticCustomError("no_bool", "true and false are no value of this setting")
+        return value
+
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "settings") -> Self:
         """Return the settings, or a SettingsError that lists every offending key with its rule.
@@ -33,8 +43,12 @@ class Settings(BaseModel):
             values: Keys as in the class, with '-' or '_'.
             where: Where the values come from, for the message.
         """
+        spelled = {key: key.replace("-", "_") for key in values}
+        twice = [key for key, count in Counter(spelled.values()).items() if count > 1]
+        if twice:
+            raise SettingsError(f"set twice, with '-' and with '_': {', '.join(twice)}", where=where, fix="keep one")
         try:
-            return cls.model_validate({key.replace("-", "_"): value for key, value in values.items()})
+            return cls.model_validate({spelled[key]: value for key, value in values.items()})
         except ValidationError as error:
             lines = [_explain(cls, problem) for problem in error.errors()]
             raise SettingsError(

@@ -17,7 +17,7 @@ class ImageSpec(BaseModel):
     normalised per channel: (x − mean) / std.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     channels: Literal[1, 3]
     height: int = Field(ge=1)

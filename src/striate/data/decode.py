@@ -116,7 +116,8 @@ def to_pixels(
     if picture.mode in _SIXTEEN_BIT or picture.mode in ("I", "F"):
         picture = Image.fromarray(_to_eight_bits(picture, where))
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
+        # Pillow has no direct way from premultiplied grey to RGBA
+        layer = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
         canvas = Image.new("RGBA", layer.size, (*background, 255))
         picture = Image.alpha_composite(canvas, layer)
     if channels == 1:

@@ -49,7 +49,8 @@ def fetch_or_explain(name: str, data_dir: Path | None, layout: Sequence[str], fe
     try:
         root.mkdir(parents=True, exist_ok=True)
         fetch(root)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # torchvision raises RuntimeError for a wrong checksum, but for MNIST's mirrors out of reach, too
+        if isinstance(error, RuntimeError) and "corrupted" in str(error):
+            raise DataError(f"the download of '{name}' is damaged or incomplete ({error})", fix=fix) from None
         raise ResourceError(f"'{name}' is not on this machine and cannot be downloaded ({error})", fix=fix) from None
-    except RuntimeError as error:
-        raise DataError(f"the download of '{name}' is damaged or incomplete ({error})", fix=fix) from None

@@ -20,7 +20,7 @@ from striate.evaluation.metrics import (
     top_k_accuracy,
     wilson_interval,
 )
-from striate.models import Classifier
+from striate.models.contract import Classifier, evaluating
 
 BATCH = 500
 TOP_K = 5
@@ -39,6 +39,7 @@ class Evaluation:
         top_k: {k: share of pictures whose class is among the k most probable}, k = 1 and min(5, classes).
         per_class: Each class's scores.
         confusion: Counts, int64 K K; row = true class, column = predicted class.
+        predictions: int64, N; the class of the largest logit, the first of equals.
         probabilities: float32, N K.
         labels: int64, N.
     """
@@ -52,6 +53,7 @@ class Evaluation:
     top_k: dict[int, float]
     per_class: list[ClassScore]
     confusion: Tensor
+    predictions: Tensor
     probabilities: Tensor
     labels: Tensor
 
@@ -83,19 +85,13 @@ def evaluate(
     The network's mode is restored afterwards. Batches are processed where its weights are.
     """
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            batches = [model(images).float().cpu() for images in in_order(data, spec, batch_size, device)]
-    finally:
-        model.train(was_training)
+    with evaluating(model), torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        batches = [model(images).float().cpu() for images in in_order(data, spec, batch_size, device)]
     return from_logits(torch.cat(batches), data.labels, data.classes, part)
 
 
 def from_logits(logits: Tensor, labels: Tensor, classes: tuple[str, ...], part: str) -> Evaluation:
     """Return the evaluation of logits (float32, N K) against labels (int64, N)."""
-    probabilities = logits.softmax(1)
     predictions = logits.argmax(1)
     correct = int((predictions == labels).sum())
     confusion = confusion_matrix(labels, predictions, len(classes))
@@ -106,10 +102,11 @@ def from_logits(logits: Tensor, labels: Tensor, classes: tuple[str, ...], part: 
         accuracy=correct / len(labels),
         interval=wilson_interval(correct, len(labels)),
         loss=float(F.cross_entropy(logits, labels)),
-        top_k={k: top_k_accuracy(probabilities, labels, k) for k in sorted({1, min(TOP_K, len(classes))})},
+        top_k={k: top_k_accuracy(logits, labels, k) for k in sorted({1, min(TOP_K, len(classes))})},
         per_class=class_scores(confusion, classes),
         confusion=confusion,
-        probabilities=probabilities,
+        predictions=predictions,
+        probabilities=logits.softmax(1),
         labels=labels,
     )
 
@@ -121,13 +118,13 @@ def prediction_header(classes: tuple[str, ...]) -> list[str]:
 
 def prediction_rows(evaluation: Evaluation, data: ImageDataset) -> Iterator[list[object]]:
     """Yield one row per picture: name, part, number, true class, predicted class, probabilities."""
-    for index, (row, label) in enumerate(zip(evaluation.probabilities.tolist(), data.labels.tolist(), strict=True)):
-        prediction = data.classes[max(range(len(row)), key=row.__getitem__)]
+    columns = (evaluation.probabilities.tolist(), evaluation.predictions.tolist(), data.labels.tolist())
+    for index, (row, prediction, label) in enumerate(zip(*columns, strict=True)):
         yield [
             data.names[index],
             evaluation.part,
             index,
             data.classes[label],
-            prediction,
+            data.classes[prediction],
             *(f"{p:.6f}" for p in row),
         ]

@@ -67,12 +67,12 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> list[ClassScore]:
     ]
 
 
-def top_k_accuracy(probabilities: Tensor, labels: Tensor, k: int) -> float:
-    """Return the share of pictures whose class is among the k most probable.
+def top_k_accuracy(logits: Tensor, labels: Tensor, k: int) -> float:
+    """Return the share of pictures whose class is among the k most probable, the first of equals before others.
 
     Args:
-        probabilities: N K.
+        logits: N K; not probabilities, which are 0 alike far from the largest.
         labels: int64, N.
     """
-    best = probabilities.topk(k, dim=1).indices
+    best = logits.argsort(dim=1, descending=True, stable=True)[:, :k]
     return float((best == labels[:, None]).any(1).double().mean())

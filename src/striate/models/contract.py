@@ -6,7 +6,8 @@ Everything that looks into a network, transfers it or exports it needs no more t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -68,7 +69,7 @@ def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
     options: dict[str, Any] = dict(architecture.options)
     try:
         return factory(spec.input_shape, len(spec.classes), **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:  # torch refuses sizes with the last one
         if isinstance(error, SettingsError):
             raise
         raise SettingsError(
@@ -80,6 +81,23 @@ def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
 def place(model: Classifier, device: torch.device) -> Classifier:
     """Return the network on a device with its filters channels last in memory, as the fast kernels want them."""
     return model.to(device).to(memory_format=torch.channels_last)
+
+
+def another_head(head: nn.Linear, classes: int) -> nn.Linear:
+    """Return a fresh linear layer for another number of classes, on the device and in the type of `head`."""
+    return nn.Linear(head.in_features, classes, device=head.weight.device, dtype=head.weight.dtype)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode for a while; every module's own mode is restored afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def require_side(name: str, input_shape: tuple[int, int, int], least: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from striate.models.contract import MODELS, Classifier, require_side
+from striate.models.contract import MODELS, Classifier, another_head, require_side
 
 
 class DocumentNet(Classifier):
@@ -43,7 +43,7 @@ class DocumentNet(Classifier):
 
     def replace_head(self, classes: int) -> None:
         """Replace the last dense layer."""
-        self.classifier = nn.Linear(self.classifier.in_features, classes)
+        self.classifier = another_head(self.classifier, classes)
 
 
 def flattened_size(stages: dict[str, nn.Module], input_shape: tuple[int, int, int]) -> int:

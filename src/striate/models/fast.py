@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from striate.models.contract import MODELS, Classifier, require_side
+from striate.models.contract import MODELS, Classifier, another_head, require_side
 
 
 class PooledStage(nn.Sequential):
@@ -37,7 +37,7 @@ class FastNet(Classifier):
 
     def __init__(self, input_shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (16, 64, 128)) -> None:
         super().__init__()
-        require_side("fast", input_shape, 8)
+        require_side("fast", input_shape, 2 ** len(widths))  # every stage halves the sides
         channels = [input_shape[0], *widths]
         self.body = nn.Sequential(*(PooledStage(inputs, outputs) for inputs, outputs in pairwise(channels)))
         self.classifier = nn.Linear(widths[-1], classes)
@@ -58,7 +58,7 @@ class FastNet(Classifier):
 
     def replace_head(self, classes: int) -> None:
         """Replace the linear layer."""
-        self.classifier = nn.Linear(self.classifier.in_features, classes)
+        self.classifier = another_head(self.classifier, classes)
 
 
 MODELS.register("fast")(FastNet)

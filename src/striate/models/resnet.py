@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from striate.models.contract import MODELS, Classifier, require_side
+from striate.models.contract import MODELS, Classifier, another_head, require_side
 
 SMALL_PICTURE = 64
 
@@ -110,7 +110,7 @@ class ResNet(Classifier):
 
     def replace_head(self, classes: int) -> None:
         """Replace the linear layer."""
-        self.fc = nn.Linear(self.fc.in_features, classes)
+        self.fc = another_head(self.fc, classes)
 
 
 @MODELS.register("resnet18")

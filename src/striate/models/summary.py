@@ -8,7 +8,6 @@ network can be described, branches included.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from striate.models.contract import Classifier
+from striate.models.contract import Classifier, evaluating
 
 
 @dataclass(frozen=True)
@@ -114,16 +113,6 @@ def _slide(seen: _Field, kernel: int, stride: int) -> _Field:
     return _Field(seen.size + (kernel - 1) * seen.step, seen.step * stride)
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
 def summarize(model: Classifier, input_shape: tuple[int, int, int]) -> list[LayerSummary]:
     """Return one row per leaf layer in the order of use.
 
@@ -157,7 +146,7 @@ def summarize(model: Classifier, input_shape: tuple[int, int, int]) -> list[Laye
     picture = torch.zeros(1, *input_shape, device=device)
     picture.field = _Field(1, 1)  # type: ignore[attr-defined]
     try:
-        with torch.no_grad(), _evaluating(model), watcher:
+        with torch.no_grad(), evaluating(model), watcher:
             model(picture)
     finally:
         for hook in hooks:

@@ -19,9 +19,10 @@ import json
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -66,7 +67,7 @@ class Run:
         self.progress = Progress()
         self.stop_signal: int | None = None
         self.notes: list[str] = []
-        self._lock: TextIO | None = None
+        self._unlock: weakref.finalize[..., Run] | None = None
 
     @classmethod
     def create(cls, out: Path, name: str | None, default_name: str, config: RunConfig, environment: object) -> Run:
@@ -140,24 +141,25 @@ class Run:
         return self.config.spec
 
     def lock(self) -> None:
-        """Hold the folder until the process ends; ResourceError where another process holds it."""
-        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 -- held open for the life of the process
+        """Hold the folder until it is released or forgotten; ResourceError where another process holds it."""
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            os.close(descriptor)
             raise ResourceError(
                 "another process is training in this run folder",
                 where=self.path,
                 fix="wait for it, or use another --name",
             ) from None
+        self._unlock = weakref.finalize(self, os.close, descriptor)
         for leftover in self.path.glob("*.tmp-*"):  # of a write that was cut off
             leftover.unlink()
 
     def release(self) -> None:
         """Let the folder go."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if self._unlock is not None:
+            self._unlock()
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add one epoch's line to metrics.jsonl."""

@@ -41,8 +41,8 @@ def draw_mix(settings: AugmentSettings, size: tuple[int, int], seed: int, epoch:
     alpha = torch.where(cut, settings.cutmix or 1.0, settings.mixup or 1.0)
     from scipy.special import betaincinv  # a third of a second that only mixing has to spend
 
-    share = torch.from_numpy(betaincinv(alpha.cpu().double(), alpha.cpu().double(), chance.cpu().double()).numpy())
-    share = share.float().to(indices.device)
+    alphas = alpha.double().cpu().numpy()
+    share = torch.from_numpy(betaincinv(alphas, alphas, chance.double().cpu().numpy())).float().to(indices.device)
     # the box is centred anywhere and clipped at the edges, and the share is what is then left
     half = 0.5 * (1 - share).sqrt()
     centre_x, centre_y = (x * width).floor(), (y * height).floor()

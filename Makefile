@@ -1,0 +1,36 @@
+# Two commands set everything up: `make demo` and `make test`. Both use the environment in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS := pretrained,export,serve,studio,cluster,track
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml constraints.txt
+
+.PHONY: demo test lint figures clean
+
+demo: $(VENV)/.installed
+	$(BIN)/striate demo
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/mypy
+
+figures: $(VENV)/.installed-dev
+	$(BIN)/python docs/figures.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,$(EXTRAS)]'
+	touch $@

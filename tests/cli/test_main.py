@@ -1,0 +1,305 @@
+"""The command line as a user meets it: what it writes where, and how it exits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from striate.cli.main import main
+
+QUICK = ["--epochs", "2", "--precision", "fp32", "--device", "cpu"]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """Two classes that can be told apart: dark and light pictures."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, level in (("dark", 40), ("light", 200)):
+        for i in range(30):
+            (folder / name).mkdir(exist_ok=True)
+            Image.effect_noise((20, 16), 30).point(lambda v, d=level - 128: v + d).convert("RGB").save(
+                folder / name / f"{i:02}.png"
+            )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    assert main(["train", str(photos), *QUICK, "--out", str(out), "--name", "photos", "--quiet"]) == 0
+    return out / "photos"
+
+
+def test_a_run_folder_is_complete_and_the_data_are_untouched(photos: Path, tmp_path: Path, capsys) -> None:
+    before = tree(photos)
+    assert main(["train", str(photos), *QUICK, "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    folder = tmp_path / photos.name
+    for name in ("config.json", "environment.json", "metrics.jsonl", "files.csv", "model.safetensors", "evaluation.json"):
+        assert (folder / name).stat().st_size > 0, name
+    assert "epoch 1/2" in err, "progress goes to stderr"
+    assert "test" in out, "the result goes to stdout"
+    assert f"striate predict {folder}" in out, "what to type next"
+    assert "epoch" not in out
+    assert "\x1b" not in err + out, "no control codes without a terminal"
+    assert tree(photos) == before
+    rows = list(csv.DictReader((folder / "files.csv").read_text().splitlines()))
+    assert {row["status"] for row in rows} == {"used"}
+    assert len(rows) == 60
+
+
+def test_json_is_one_value_on_stdout(photos: Path, tmp_path: Path, capsys) -> None:
+    assert main(["train", str(photos), *QUICK, "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert err == ""
+    assert result["test"]["count"] == 6
+    assert Path(result["model"]).is_file()
+
+
+def test_evaluate_repeats_what_training_measured(run: Path, capsys) -> None:
+    assert main(["evaluate", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "evaluation.json").read_text())["test"]
+    assert main(["evaluate", str(run)]) == 0
+    assert "confusion" in capsys.readouterr().out
+
+
+def test_predict_prints_evaluations_row_for_each_picture(run: Path, photos: Path, capsys) -> None:
+    rows = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+    assert rows
+    pictures = [str(photos / row["path"]) for row in rows]
+    assert main(["predict", str(run), *pictures, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line, row, path in zip(lines, rows, pictures, strict=True):
+        assert (line["path"], line["class"]) == (path, row["prediction"])
+        for name, probability in line["probabilities"].items():
+            assert probability == pytest.approx(float(row[f"p({name})"]), abs=2e-6)
+    assert main(["predict", str(run), pictures[0]]) == 0
+    path, name, probability = capsys.readouterr().out.rstrip().split("\t")
+    assert (path, name) == (pictures[0], rows[0]["prediction"])
+    assert float(probability) == pytest.approx(float(rows[0][f"p({name})"]), abs=6e-5)
+
+
+def test_predict_names_bad_pictures_goes_on_and_exits_3(run: Path, photos: Path, tmp_path: Path, capsys) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("<html>")
+    good = str(photos / "dark" / "00.png")
+    assert main(["predict", str(run), good, str(bad), str(tmp_path / "absent.png"), good]) == 3
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert str(bad) in err
+    assert "absent.png" in err
+
+
+def test_predict_takes_folders(run: Path, photos: Path, capsys) -> None:
+    assert main(["predict", str(run), str(photos / "dark"), "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 30
+    assert all(len(line.split("\t")) == 5 for line in lines)
+
+
+def test_inspect_shows_the_documents_table(capsys) -> None:
+    assert main(["inspect", "fashion-cnn"]) == 0
+    assert "167,114" in capsys.readouterr().out
+    assert main(["inspect"]) == 0
+    assert "resnet18" in capsys.readouterr().out.split()
+
+
+def test_inspect_reads_a_run(run: Path, capsys) -> None:
+    assert main(["inspect", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "dark, light" in out
+    assert main(["inspect", str(run / "model.safetensors"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["card"]["spec"]["classes"] == ["dark", "light"]
+
+
+def test_data_list_show_and_doctor(photos: Path, tmp_path: Path, capsys) -> None:
+    assert main(["data", "list"]) == 0
+    assert "digits" in capsys.readouterr().out
+    figure = tmp_path / "sheet.png"
+    assert main(["data", "show", str(photos), "--figure", str(figure), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert sum(shown["parts"]["train"].values()) + sum(shown["parts"]["test"].values()) + sum(
+        shown["parts"]["val"].values()
+    ) == 60
+    with Image.open(figure) as sheet:
+        assert sheet.size[0] > 200
+    assert main(["data", "show", "digits"]) == 0
+    assert main(["doctor", "--json"]) == 0
+    assert "torch" in json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_a_config_file_is_obeyed_and_options_win(photos: Path, tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("epochs: 9\nbatch-size: 7\nprecision: fp32\nlr: 0.01\n")
+    arguments = ["train", str(photos), "-c", str(config), "--epochs", "1", "--out", str(tmp_path), "--name", "r"]
+    assert main([*arguments, "--quiet"]) == 0
+    settings = json.loads((tmp_path / "r" / "config.json").read_text())["settings"]
+    assert (settings["epochs"], settings["batch_size"], settings["lr"]) == (1, 7, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["train"], 2, "striate train digits"),
+        (["train", "digits", "--lr", "-1"], 2, "lr"),
+        (["train", "digits", "--lr", "nan"], 2, "lr"),
+        (["train", "digits", "--epochs", "many"], 2, "--epochs"),
+        (["train", "digits", "--bath-size", "3"], 2, "--batch-size"),
+        (["train", "digits", "--model", "resnet81"], 2, "resnet18"),
+        (["train", "digits", "--model", "fashion-cnn"], 2, "--img-size 18"),
+        (["train", "digits", "--device", "cuda:99"], 2, "--device cpu"),
+        (["train", "digits", "--device", "banana"], 2, "auto, cpu"),
+        (["train", "digits", "--hue", "0.1"], 2, "grey"),
+        (["train", "digits", "--batch-size", "1"], 2, "2 or more"),
+        (["train", "digits", "--name", "a/b"], 2, "name"),
+        (["train", "digits:1"], 2, "two different classes"),
+        (["train", "digits:1,eleven"], 2, "eleven"),
+        (["train", "fasion-mnist"], 3, "fashion-mnist"),
+        (["train", "/no/such/folder"], 3, "/no/such/folder"),
+        (["train", "digits", "-c", "/no/such.yaml"], 2, "/no/such.yaml"),
+        (["train", "--resume", "/no/such/run"], 2, "/no/such/run"),
+        (["train", "digits", "--resume"], 2, "leave DATA"),
+        (["train", "digits", "--out", "/proc/x"], 6, "/proc"),
+        (["evaluate", "/no/such/run"], 4, "/no/such/run"),
+        (["predict", "/no/such/run", "x.png"], 4, "/no/such/run"),
+        (["inspect", "no-such-model"], 2, "unknown model"),
+        (["data", "fetch", "no-such-data"], 2, "unknown data set"),
+        (["no-such-verb"], 2, "no-such-verb"),
+    ],
+)
+def test_what_cannot_be_obeyed_is_told_in_a_few_lines_with_its_exit_code(
+    arguments: list[str], code: int, told: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert told in err
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 6
+    assert out == ""
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("learing_rate: 1", "learing_rate"), ("lr: fast", "lr"), ("epochs: 0", "epochs"), ("epochs: [1", "config file"), ("ephocs: 3", "epochs")],
+)
+def test_a_wrong_config_file_is_named_with_its_key(text: str, told: str, tmp_path: Path, capsys) -> None:
+    config = tmp_path / "s.yaml"
+    config.write_text(text)
+    assert main(["train", "digits", "-c", str(config), "--out", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert str(config) in err
+
+
+def test_bad_pictures_are_all_named_before_the_first_step_and_skip_bad_records_them(
+    picture_folder, tmp_path: Path, capsys
+) -> None:
+    folder = picture_folder(cats=12, dogs=12)
+    whole = (folder / "cats" / "000.png").read_bytes()
+    (folder / "cats" / "a.png").write_bytes(b"")
+    (folder / "cats" / "b.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "dogs" / "c.jpg").write_text("<html>not a picture</html>")
+    before = tree(folder)
+    arguments = ["train", str(folder), *QUICK, "--out", str(tmp_path / "runs"), "--name", "r", "--quiet"]
+    assert main(arguments) == 3
+    err = capsys.readouterr().err
+    for name in ("a.png", "b.png", "c.jpg", "--skip-bad"):
+        assert name in err
+    assert not (tmp_path / "runs").exists()
+    assert main([*arguments, "--skip-bad"]) == 0
+    rows = list(csv.DictReader((tmp_path / "runs" / "r" / "files.csv").read_text().splitlines()))
+    skipped = {row["path"]: row["reason"] for row in rows if row["status"] == "skipped"}
+    assert set(skipped) == {"cats/a.png", "cats/b.png", "dogs/c.jpg"}
+    assert all(skipped.values())
+    assert tree(folder) == before
+
+
+def test_a_run_folder_is_never_overwritten(run: Path, photos: Path, capsys) -> None:
+    before = tree(run)
+    assert main(["train", str(photos), *QUICK, "--out", str(run.parent), "--name", run.name]) == 2
+    assert "run folder exists" in capsys.readouterr().err
+    assert tree(run) == before
+
+
+def test_a_pickle_offered_as_a_model_is_refused(tmp_path: Path, capsys) -> None:
+    import torch
+
+    torch.save({"w": torch.zeros(1)}, tmp_path / "model.pt")
+    assert main(["predict", str(tmp_path / "model.pt"), "x.png"]) == 4
+    assert "refused" in capsys.readouterr().err
+
+
+def test_a_diverging_run_exits_5_and_names_step_and_pictures(tmp_path: Path, capsys) -> None:
+    options = ["--lr", "1000", "--schedule", "constant", "--model", "mnist-cnn", "--label-smoothing", "0"]
+    assert main(["train", "digits", *QUICK, *options, "--out", str(tmp_path)]) == 5
+    err = capsys.readouterr().err
+    assert "step" in err
+    assert "digits/" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_finishes_the_step_saves_and_the_printed_command_goes_on(tmp_path: Path, number: int, code: int) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "striate.cli.main", "train", "digits", "--epochs", "200", "--precision", "fp32"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch"):
+            process.send_signal(number)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert out == ""
+    assert f"striate train --resume {tmp_path / 'digits'}" in err
+    assert len(list((tmp_path / "digits" / "checkpoints").glob("step-*"))) == 1
+    done = subprocess.run(
+        [sys.executable, "-m", "striate.cli.main", "train", "--resume", str(tmp_path / "digits"), "--epochs", "300"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "epochs: 200 in the run, 300 given" in done.stderr
+
+
+def test_resume_alone_takes_the_newest_unfinished_run(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    from striate.core.errors import Interrupted
+    from striate.training import loop
+
+    original = loop.TrainingState.after_step
+
+    def stop(self, loss, logits, labels) -> None:
+        original(self, loss, logits, labels)
+        if self.step == 3:
+            raise Interrupted(2, "stop here")
+
+    monkeypatch.setattr(loop.TrainingState, "after_step", stop)
+    assert main(["train", "digits", *QUICK, "--quiet"]) == 130
+    monkeypatch.setattr(loop.TrainingState, "after_step", original)
+    assert main(["train", "--resume", "--quiet"]) == 0
+    assert (tmp_path / "runs" / "digits" / "model.safetensors").is_file()
+
+
+def test_the_reader_of_our_output_may_go_away(run: Path, photos: Path) -> None:
+    command = f"{sys.executable} -m striate.cli.main predict {run} {photos}/dark | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert len(done.stdout.splitlines()) == 1

@@ -1,0 +1,66 @@
+"""What several tests share: real data where STRIATE_DATA holds them, small folders of pictures, small specs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.core.spec import ImageSpec
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Return a function from a name ('mnist', 'hymenoptera') to its folder; what is absent is skipped by name."""
+
+    def find(name: str) -> Path:
+        root = os.environ.get("STRIATE_DATA")
+        if root is None or not (Path(root) / name).is_dir():
+            pytest.skip(f"{name} is not here (STRIATE_DATA)")
+        return Path(root) / name
+
+    return find
+
+
+def spec_of(channels: int = 1, side: int = 28, classes: int = 10) -> ImageSpec:
+    return ImageSpec(
+        channels=1 if channels == 1 else 3,
+        height=side,
+        width=side,
+        classes=tuple(f"class {number}" for number in range(classes)),
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., ImageSpec]:
+    """Return `spec_of(channels=1, side=28, classes=10)`."""
+    return spec_of
+
+
+def draw_picture(path: Path, seed: int = 0, side: int = 16, mode: str = "RGB") -> None:
+    rng = np.random.default_rng(seed)
+    shape = (side, side, 3) if mode == "RGB" else (side, side)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8), mode=None).save(path)
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that makes FOLDER/CLASS/n.png with random pictures: make(cats=5, dogs=5)."""
+
+    def make(root: str = "photos", side: int = 16, mode: str = "RGB", suffix: str = ".png", **counts: int) -> Path:
+        folder = tmp_path / root
+        folder.mkdir(exist_ok=True)
+        for number, (name, count) in enumerate(counts.items()):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                draw_picture(folder / name / f"{i:03}{suffix}", seed=1000 * number + i, side=side, mode=mode)
+        return folder
+
+    return make

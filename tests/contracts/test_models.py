@@ -1,0 +1,255 @@
+"""The Classifier contract, kept by every registered network."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from striate.core.errors import SettingsError
+from striate.core.spec import ImageSpec
+from striate.models import MODELS, Architecture, Classifier, build, place
+
+CLASSES = 4
+SHAPES = [(1, 28, 28), (3, 28, 28), (1, 20, 20), (3, 33, 26), (3, 72, 72)]
+
+every_model = pytest.mark.parametrize("name", MODELS)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+
+
+def spec_of_shape(shape: tuple[int, int, int], classes: int = CLASSES) -> ImageSpec:
+    channels, height, width = shape
+    names = tuple(f"class {number}" for number in range(classes))
+    return ImageSpec(
+        channels=channels, height=height, width=width, classes=names, mean=(0.5,) * channels, std=(0.25,) * channels
+    )
+
+
+@cache
+def prototype(name: str, shape: tuple[int, int, int], classes: int) -> Classifier:
+    torch.manual_seed(0)
+    return build(Architecture(name=name), spec_of_shape(shape, classes))
+
+
+def made(name: str, shape: tuple[int, int, int] = (1, 28, 28), classes: int = CLASSES) -> Classifier:
+    """Return a fresh network; a copy, since drawing the weights takes longer than the rest of most tests."""
+    return copy.deepcopy(prototype(name, shape, classes))
+
+
+def as_after_training(name: str, shape: tuple[int, int, int] = (1, 28, 28)) -> Classifier:
+    """Return a network whose batch norms have statistics of their own, in evaluation mode."""
+    model, generator = made(name, shape), torch.Generator().manual_seed(2)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(0, 0.2, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+    return model.eval()
+
+
+def pictures_of(shape: tuple[int, int, int], count: int = 2) -> Tensor:
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(1))
+
+
+@every_model
+@every_shape
+def test_forward_gives_one_logit_per_class(name, shape):
+    with torch.no_grad():
+        logits = made(name, shape).eval()(pictures_of(shape, 3))
+    assert logits.shape == (3, CLASSES)
+    assert logits.dtype == torch.float32
+    assert bool(torch.isfinite(logits).all())
+
+
+@every_model
+@every_shape
+def test_head_of_features_is_forward(name, shape):
+    model, pictures = as_after_training(name, shape), pictures_of(shape)
+    with torch.no_grad():
+        features = model.features(pictures)
+        assert features.ndim == 4
+        assert len(features) == len(pictures)
+        assert torch.equal(model.head(features), model(pictures))
+
+
+@every_model
+@every_shape
+def test_last_stage_gives_the_features_and_every_stage_gives_maps(name, shape):
+    model, pictures = as_after_training(name, shape), pictures_of(shape)
+    seen: dict[str, Tensor] = {}
+    for key, stage in model.stages().items():
+        stage.register_forward_hook(lambda _, __, output, key=key: seen.update({key: output.clone()}))
+    with torch.no_grad():
+        features = model.features(pictures)
+    assert list(seen) == list(model.stages())  # they ran in the order they are listed
+    assert all(maps.ndim == 4 and len(maps) == len(pictures) for maps in seen.values())
+    assert torch.equal(list(seen.values())[-1], features)
+    sides = [maps.shape[2] for maps in seen.values()]
+    assert sides == sorted(sides, reverse=True)
+
+
+@every_model
+def test_stages_are_modules_of_the_network_each_under_one_name(name):
+    model = made(name)
+    stages = model.stages()
+    assert len(stages) >= 2
+    assert len({id(stage) for stage in stages.values()}) == len(stages)
+    order = [id(module) for module in model.modules()]
+    places = [order.index(id(stage)) for stage in stages.values()]
+    assert places == sorted(places)
+
+
+@every_model
+def test_replaced_head_gives_other_classes_from_the_same_features(name):
+    model, pictures = as_after_training(name), pictures_of((1, 28, 28))
+    with torch.no_grad():
+        before = model.features(pictures)
+        model.replace_head(7)
+        assert torch.equal(model.features(pictures), before)
+        assert model(pictures).shape == (2, 7)
+    again = made(name, classes=7)
+    again.load_state_dict(model.state_dict())  # the architecture with 7 classes
+
+
+@every_model
+def test_replaced_head_is_of_the_type_and_on_the_device_of_the_network(name):
+    model = made(name).double().eval()
+    model.replace_head(3)
+    with torch.no_grad():
+        assert model(pictures_of((1, 28, 28)).double()).dtype == torch.float64
+    elsewhere = made(name).to("meta")
+    elsewhere.replace_head(3)
+    assert {parameter.device.type for parameter in elsewhere.parameters()} == {"meta"}
+
+
+@every_model
+def test_state_dict_makes_an_equal_network(name):
+    model, pictures = as_after_training(name), pictures_of((1, 28, 28))
+    torch.manual_seed(99)
+    other = build(Architecture(name=name), spec_of_shape((1, 28, 28))).eval()
+    with torch.no_grad():
+        assert not torch.equal(other(pictures), model(pictures))
+        other.load_state_dict(copy.deepcopy(model.state_dict()))
+        assert torch.equal(other(pictures), model(pictures))
+
+
+@every_model
+def test_same_seed_makes_the_same_network(name):
+    first = made(name).state_dict()
+    torch.manual_seed(0)
+    second = build(Architecture(name=name), spec_of_shape((1, 28, 28))).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@every_model
+def test_gradients_reach_every_parameter(name):
+    model = made(name).train()
+    loss = nn.functional.cross_entropy(model(pictures_of((1, 28, 28), 8)), torch.arange(8) % CLASSES)
+    loss.backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.requires_grad, key
+        assert parameter.grad is not None, key
+        assert float(parameter.grad.abs().sum()) > 0, key
+
+
+@every_model
+def test_network_can_be_fitted_to_a_few_pictures(name):
+    model, pictures, labels = made(name, (1, 20, 20)).train(), pictures_of((1, 20, 20), 8), torch.arange(8) % CLASSES
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(pictures), labels)
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.5  # chance is ln 4 = 1.39
+
+
+@every_model
+def test_evaluation_mode_is_deterministic_and_changes_no_statistics(name):
+    model, pictures = as_after_training(name), pictures_of((1, 28, 28), 4)
+    before = copy.deepcopy(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model(pictures), model(pictures))
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
+@every_model
+def test_a_picture_alone_gets_the_logits_it_gets_in_a_batch(name):
+    model, pictures = as_after_training(name), pictures_of((1, 28, 28), 5)
+    with torch.no_grad():
+        together = model(pictures)
+        alone = torch.cat([model(picture[None]) for picture in pictures])
+    torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-5)
+
+
+@every_model
+def test_memory_layout_of_the_filters_does_not_change_the_logits(name):
+    model, pictures = as_after_training(name, (3, 28, 28)), pictures_of((3, 28, 28))
+    with torch.no_grad():
+        before = model(pictures)
+        placed = place(model, torch.device("cpu"))
+        after = placed(pictures.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+@every_model
+def test_too_small_pictures_are_refused_with_the_size_that_would_do(name):
+    with pytest.raises(SettingsError, match=r"--img-size (\d+) or more") as caught:
+        made(name, (1, 3, 3))
+    assert caught.value.exit_code == 2
+    least = int(str(caught.value.fix).split("--img-size ")[1].split()[0])
+    with torch.no_grad():
+        assert made(name, (1, least, least)).eval()(torch.zeros(1, 1, least, least)).shape == (1, CLASSES)
+    with pytest.raises(SettingsError):
+        made(name, (1, 100, least - 1))
+
+
+@every_model
+def test_unknown_option_is_refused_by_name(name):
+    with pytest.raises(SettingsError, match="bogus") as caught:
+        build(Architecture(name=name, options={"bogus": 1}), spec_of_shape((1, 28, 28)))
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("fast", {"widths": []}),
+        ("fast", {"widths": [-1]}),
+        ("fast", {"widths": "wide"}),
+        ("fast", {"widths": 3}),
+        ("fast", {"widths": None}),
+        ("fast", {"widths": [8] * 5}),  # 28 pixels cannot be halved five times
+        ("mnist-cnn", {"dropout": 2}),
+        ("mnist-cnn", {"dropout": "much"}),
+    ],
+)
+def test_options_that_make_no_network_are_refused(name, options):
+    with pytest.raises(SettingsError):
+        build(Architecture(name=name, options=options), spec_of_shape((1, 28, 28)))
+
+
+def test_unknown_network_is_refused_with_the_nearest():
+    with pytest.raises(SettingsError, match="did you mean 'resnet18'"):
+        build(Architecture(name="resnet"), spec_of_shape((1, 28, 28)))
+
+
+@every_model
+def test_bf16_step_gives_a_finite_loss_and_finite_gradients(name):
+    model = made(name).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(pictures_of((1, 28, 28), 8))
+    loss = nn.functional.cross_entropy(logits.float(), torch.arange(8) % CLASSES)
+    loss.backward()
+    assert bool(torch.isfinite(loss))
+    assert all(bool(torch.isfinite(parameter.grad).all()) for parameter in model.parameters())
+
+
+@every_model
+def test_architecture_survives_json(name):
+    architecture = Architecture(name=name, options={"widths": [8, 16], "small_stem": True, "dropout": 0.5})
+    assert Architecture.model_validate_json(architecture.model_dump_json()) == architecture

@@ -1,0 +1,80 @@
+"""ImageSpec: what it refuses, and that it travels through JSON unchanged."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from striate.core.spec import ImageSpec
+
+GREY = {"channels": 1, "height": 8, "width": 9, "classes": ("a", "b"), "mean": (0.5,), "std": (0.25,)}
+
+
+def test_input_shape_is_channels_height_width():
+    assert ImageSpec(**GREY).input_shape == (1, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        ({"channels": 2, "mean": (0.5, 0.5), "std": (1, 1)}, "1 or 3"),
+        ({"channels": 3}, "3 values each"),
+        ({"mean": (0.5, 0.5)}, "1 values each"),
+        ({"std": ()}, "1 values each"),
+        ({"std": (0.0,)}, "positive"),
+        ({"std": (-1.0,)}, "positive"),
+        ({"std": (math.nan,)}, "finite"),
+        ({"std": (math.inf,)}, "finite"),
+        ({"mean": (math.nan,)}, "finite"),
+        ({"mean": (-math.inf,)}, "finite"),
+        ({"height": 0}, "greater than or equal to 1"),
+        ({"width": -3}, "greater than or equal to 1"),
+        ({"height": 8.5}, "integer"),
+        ({"classes": ("a", "b", "a")}, "must differ"),
+        ({"resize": "stretch"}, "'crop', 'pad' or 'squash'"),
+        ({"interpolation": "cubic"}, "'bicubic'"),
+        ({"background": (0, 0)}, "background"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_inconsistent_spec_is_refused_with_the_rule(changed, rule):
+    with pytest.raises(ValidationError, match=rule):
+        ImageSpec(**{**GREY, **changed})
+
+
+@pytest.mark.parametrize("field", ["channels", "height", "width", "classes", "mean", "std"])
+def test_what_has_no_default_must_be_given(field):
+    with pytest.raises(ValidationError, match=field):
+        ImageSpec(**{key: value for key, value in GREY.items() if key != field})
+
+
+def test_spec_is_frozen():
+    with pytest.raises(ValidationError):
+        ImageSpec(**GREY).height = 3
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    channels=st.sampled_from([1, 3]),
+    sides=st.tuples(st.integers(1, 4000), st.integers(1, 4000)),
+    classes=st.lists(st.text(), unique=True, max_size=5),
+    numbers=st.tuples(st.floats(-10, 10), st.floats(1e-6, 10)),
+    resize=st.sampled_from(["crop", "pad", "squash"]),
+)
+def test_spec_survives_json_bit_for_bit(channels, sides, classes, numbers, resize):
+    spec = ImageSpec(
+        channels=channels,
+        height=sides[0],
+        width=sides[1],
+        classes=tuple(classes),
+        mean=(numbers[0],) * channels,
+        std=(numbers[1],) * channels,
+        resize=resize,
+    )
+    assert ImageSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert ImageSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec

@@ -1,0 +1,170 @@
+"""The model file: complete, equal for equal content, and never a way to run code."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from striate.core.errors import ModelFileError
+from striate.models import MODELS, Architecture, build
+from striate.runs.model_file import ModelCard, load_model, save_model
+
+
+@pytest.fixture
+def model_file(tmp_path: Path, make_spec) -> Path:
+    spec = make_spec(channels=1, side=28)
+    card = ModelCard(architecture=Architecture(name="fast"), spec=spec, metrics={"test": {"accuracy": 0.5}})
+    save_model(tmp_path / "model.safetensors", build(card.architecture, spec), card)
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_model_comes_back_with_equal_outputs_and_card(tmp_path, make_spec, name, channels) -> None:
+    spec = make_spec(channels=channels, side=32)
+    card = ModelCard(architecture=Architecture(name=name), spec=spec, metrics={"test": {"accuracy": 0.5}}, data="x")
+    model = build(card.architecture, spec).eval()
+    save_model(tmp_path / "model.safetensors", model, card)
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert loaded.card == card
+    assert not loaded.model.training
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[key], tensor)
+    images = torch.randn(2, *spec.input_shape)
+    torch.testing.assert_close(loaded.model(images), model(images), rtol=1e-5, atol=1e-5)
+
+
+def test_equal_content_gives_equal_bytes(model_file: Path) -> None:
+    loaded = load_model(model_file)
+    again = model_file.with_name("again.safetensors")
+    for _ in range(5):
+        save_model(again, loaded.model, loaded.card)
+        assert again.read_bytes() == model_file.read_bytes()
+
+
+class Canary:
+    """Unpickling this creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def as_pickle(path: Path, canary: Canary) -> None:
+    path.write_bytes(pickle.dumps(canary))
+
+
+def as_torch_save(path: Path, canary: Canary) -> None:
+    torch.save({"weights": canary}, path)
+
+
+def as_old_pickle(path: Path, canary: Canary) -> None:
+    path.write_bytes(pickle.dumps(canary, protocol=0))
+
+
+def as_zip(path: Path, canary: Canary) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(canary))
+
+
+@pytest.mark.parametrize("pack", [as_pickle, as_torch_save, as_old_pickle, as_zip])
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pt"])
+def test_a_pickle_is_refused_and_never_opened(tmp_path: Path, pack, name) -> None:
+    canary = tmp_path / "canary"
+    pack(tmp_path / name, Canary(canary))
+    with pytest.raises(ModelFileError) as caught:
+        load_model(tmp_path / name)
+    assert caught.value.exit_code == 4
+    assert name in str(caught.value)
+    assert not canary.exists()
+
+
+def rewrite_card(path: Path, change) -> None:
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    card = json.loads(header["__metadata__"]["striate"])
+    change(card)
+    header["__metadata__"]["striate"] = json.dumps(card)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda card: card.update(format=99), "format 99"),
+        (lambda card: card.pop("spec"), "spec"),
+        (lambda card: card["spec"].update(channels=2), "channels"),
+        (lambda card: card["spec"].update(classes=["a", "b"]), "classifier"),
+        (lambda card: card["architecture"].update(name="no-such-net"), "unknown model"),
+        (lambda card: card["architecture"].update(name="mnist-cnn", options={}), "another architecture"),
+        (lambda card: card["architecture"].update(options={"widths": "x"}), "cannot be built"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused_with_its_reason(model_file: Path, change, told: str) -> None:
+    rewrite_card(model_file, change)
+    with pytest.raises(ModelFileError, match=told):
+        load_model(model_file)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, make_spec) -> None:
+    spec = make_spec()
+    card = ModelCard(architecture=Architecture(name="fast"), spec=spec)
+    model = build(card.architecture, spec)
+    with torch.no_grad():
+        model.classifier.bias[0] = torch.nan
+    save_model(tmp_path / "m.safetensors", model, card)
+    with pytest.raises(ModelFileError, match=r"classifier\.bias"):
+        load_model(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00" * 4,
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 10**6) + b"{}",
+        struct.pack("<Q", 0) + b"",
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 9) + b"\xff\xfe not js",
+        struct.pack("<Q", 17) + b'{"a":1,"a":2}    ',
+        b"<html>not found</html>",
+        b"\x89HDF\r\n\x1a\n" + b"\x00" * 64,
+    ],
+)
+def test_garbage_is_refused_quickly_and_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"model\.safetensors"):
+        load_model(path)
+
+
+def test_a_truncated_file_is_refused(model_file: Path) -> None:
+    whole = model_file.read_bytes()
+    for share in (0.1, 0.5, 0.99):
+        model_file.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ModelFileError):
+            load_model(model_file)
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
+    save_file({"w": torch.zeros(3)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelFileError, match="card"):
+        load_model(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("missing", ["absent.safetensors", ""])
+def test_nothing_there_says_so(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(ModelFileError, match="no model file"):
+        load_model(tmp_path / missing)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from striate.core.spec import ImageSpec
+
+# networks here are too small for several threads to help, and threads that wait for busy cores cost a lot
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

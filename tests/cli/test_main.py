@@ -47,7 +47,14 @@ def test_a_run_folder_is_complete_and_the_data_are_untouched(photos: Path, tmp_p
     assert main(["train", str(photos), *QUICK, "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     folder = tmp_path / photos.name
-    for name in ("config.json", "environment.json", "metrics.jsonl", "files.csv", "model.safetensors", "evaluation.json"):
+    for name in (
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "files.csv",
+        "model.safetensors",
+        "evaluation.json",
+    ):
         assert (folder / name).stat().st_size > 0, name
     assert "epoch 1/2" in err, "progress goes to stderr"
     assert "test" in out, "the result goes to stdout"
@@ -131,9 +138,12 @@ def test_data_list_show_and_doctor(photos: Path, tmp_path: Path, capsys) -> None
     figure = tmp_path / "sheet.png"
     assert main(["data", "show", str(photos), "--figure", str(figure), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert sum(shown["parts"]["train"].values()) + sum(shown["parts"]["test"].values()) + sum(
-        shown["parts"]["val"].values()
-    ) == 60
+    assert (
+        sum(shown["parts"]["train"].values())
+        + sum(shown["parts"]["test"].values())
+        + sum(shown["parts"]["val"].values())
+        == 60
+    )
     with Image.open(figure) as sheet:
         assert sheet.size[0] > 200
     assert main(["data", "show", "digits"]) == 0
@@ -195,7 +205,13 @@ def test_what_cannot_be_obeyed_is_told_in_a_few_lines_with_its_exit_code(
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("learing_rate: 1", "learing_rate"), ("lr: fast", "lr"), ("epochs: 0", "epochs"), ("epochs: [1", "config file"), ("ephocs: 3", "epochs")],
+    [
+        ("learing_rate: 1", "learing_rate"),
+        ("lr: fast", "lr"),
+        ("epochs: 0", "epochs"),
+        ("epochs: [1", "config file"),
+        ("ephocs: 3", "epochs"),
+    ],
 )
 def test_a_wrong_config_file_is_named_with_its_key(text: str, told: str, tmp_path: Path, capsys) -> None:
     config = tmp_path / "s.yaml"
@@ -253,7 +269,9 @@ def test_a_diverging_run_exits_5_and_names_step_and_pictures(tmp_path: Path, cap
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_finishes_the_step_saves_and_the_printed_command_goes_on(tmp_path: Path, number: int, code: int) -> None:
+def test_a_signal_finishes_the_step_saves_and_the_printed_command_goes_on(
+    tmp_path: Path, number: int, code: int
+) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "striate.cli.main", "train", "digits", "--epochs", "200", "--precision", "fp32"]
     process = subprocess.Popen(

@@ -163,9 +163,11 @@ def test_network_can_be_fitted_to_a_few_pictures(name):
     for _ in range(25):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(pictures), labels)
+        if float(loss.detach()) < 0.5:  # chance is ln 4 = 1.39
+            return
         loss.backward()
         optimizer.step()
-    assert float(loss.detach()) < 0.5  # chance is ln 4 = 1.39
+    pytest.fail("the loss does not fall")
 
 
 @every_model

@@ -22,9 +22,7 @@ def pictures(count: int = 3, channels: int = 3, seed: int = 0) -> Tensor:
     return torch.from_numpy(rng.integers(0, 256, (count, channels, 11, 9), dtype=np.uint8))
 
 
-def change(
-    count: int = 3, brightness: float = 1, contrast: float = 1, saturation: float = 1, hue: float = 0
-) -> Color:
+def change(count: int = 3, brightness: float = 1, contrast: float = 1, saturation: float = 1, hue: float = 0) -> Color:
     return Color(*(torch.full((count,), float(value)) for value in (brightness, contrast, saturation, hue)))
 
 
@@ -133,7 +131,9 @@ def test_the_result_is_clamped_to_the_range_of_pixels():
 def test_clamping_happens_once_at_the_end():
     # twice as bright, then half the contrast: a picture clamped in between would have lost its bright pixels
     images = torch.tensor([100.0, 200.0]).reshape(1, 1, 1, 2)
-    assert_close(apply_color(images, change(1, brightness=2, contrast=0.25)), torch.tensor([[[[275.0, 325.0]]]]).clamp(max=255))
+    assert_close(
+        apply_color(images, change(1, brightness=2, contrast=0.25)), torch.tensor([[[[275.0, 325.0]]]]).clamp(max=255)
+    )
     assert_close(apply_color(images, change(1, brightness=1.5, contrast=0.1)), torch.tensor([[[[217.5, 232.5]]]]))
 
 

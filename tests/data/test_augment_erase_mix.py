@@ -136,7 +136,7 @@ def test_cutmix_boxes_that_meet_no_edge_have_areas_of_the_beta_distribution():
     assert (left + width).max() <= side
     assert (top + height).max() <= side
     torch.testing.assert_close(mix.share, 1 - (width * height).float() / side**2)
-    # where nothing is cut off, the side is 2 · floor(√(1−λ) / 2 · 1000); a box of share λ fits with probability (1−√(1−λ))²
+    # a box that keeps the share λ has sides of √(1−λ) and so meets no edge with probability (1−√(1−λ))²
     free = (left > 0) & (top > 0) & (left + width < side) & (top + height < side)
     edge = np.linspace(0, 1, 2001)
     density = scipy.stats.beta(alpha, alpha).pdf(edge) * (1 - np.sqrt(1 - edge)) ** 2

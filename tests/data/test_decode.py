@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import resource
 import struct
 import threading
 import zlib
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from PIL.Image import Resampling, Transpose
 
 from striate.core.errors import DataError
@@ -129,7 +128,7 @@ def test_floating_point_pictures_on_0_to_1_and_on_0_to_255_mean_the_same():
 def test_floating_point_pictures_with_nan_or_outside_the_range_are_refused(bad):
     values = np.full((8, 8), 0.5, dtype=np.float32)
     values[3, 4] = bad
-    with pytest.raises(DataError, match="scan.tif"):
+    with pytest.raises(DataError, match=r"scan\.tif"):
         decode(encoded(Image.fromarray(values), "TIFF"), spec_of(), "scan.tif")
 
 
@@ -267,14 +266,17 @@ def test_bad_bytes_without_a_file_are_refused_under_the_name_given(name):
 
 
 @pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (9_000, 8_000), (60_000, 2_000)])
-def test_a_decompression_bomb_is_refused_before_its_memory_is_taken(width, height):
+def test_a_decompression_bomb_is_refused_before_its_memory_is_taken(width, height, monkeypatch):
     assert width * height > MAX_PIXELS
     data = png_header(width, height)
     assert len(data) < 1000
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def allocate(self: ImageFile.ImageFile) -> None:
+        raise AssertionError("pixels were asked for")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", allocate)
     with pytest.raises(DataError, match="too large"):
         decode(data, spec_of())
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB; the pixels are 200 MB and more
 
 
 def test_a_png_named_jpg_is_accepted(tmp_path):
@@ -306,6 +308,7 @@ def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     os.mkfifo(path)
     error = refused_without_blocking(path)
     assert error.where == str(path)
+    assert "regular file" in error.what
     assert error.fix
 
 
@@ -313,7 +316,9 @@ def test_a_folder_and_a_device_are_refused(tmp_path):
     folder = tmp_path / "folder.jpg"
     folder.mkdir()
     for path in (folder, Path("/dev/zero")):
-        assert refused_without_blocking(path).where == str(path)
+        error = refused_without_blocking(path)
+        assert error.where == str(path)
+        assert "regular file" in error.what
 
 
 def test_a_missing_file_and_a_link_in_a_circle_are_named(tmp_path):
@@ -382,7 +387,7 @@ def originals() -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", originals())
 def test_damaged_bytes_give_a_picture_or_a_data_error_and_nothing_else(kind):
     original, rng = originals()[kind], np.random.default_rng(17)
-    refused = 0
+    refused: list[DataError] = []
     for number in range(120):
         data = mutated(original, rng)
         try:
@@ -390,10 +395,9 @@ def test_damaged_bytes_give_a_picture_or_a_data_error_and_nothing_else(kind):
             assert pixels.shape == (8, 8, 1 + 2 * (number % 2))
             assert pixels.dtype == np.uint8
         except DataError as error:
-            refused += 1
-            assert error.where == "upload"
-            assert error.fix
-    assert refused > 10
+            refused.append(error)
+    assert len(refused) > 10
+    assert all(error.where == "upload" and error.fix for error in refused)
 
 
 # Bringing pictures to size

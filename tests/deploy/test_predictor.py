@@ -30,7 +30,9 @@ def predictor(tmp_path: Path, make_spec) -> Callable[..., Predictor]:
         spec = ImageSpec.model_validate({**make_spec(channels=channels, side=side).model_dump(), **changes})
         architecture = Architecture(name="fast")
         torch.manual_seed(0)
-        save_model(tmp_path / "m.safetensors", build(architecture, spec), ModelCard(architecture=architecture, spec=spec))
+        save_model(
+            tmp_path / "m.safetensors", build(architecture, spec), ModelCard(architecture=architecture, spec=spec)
+        )
         return striate.load(tmp_path / "m.safetensors", device="cpu")
 
     return make
@@ -171,3 +173,13 @@ def test_other_data_are_matched_by_class_name_never_by_number(picture_folder, tm
             (renamed / new / file.name).write_bytes(file.read_bytes())
     again, _ = measure(run.path, str(renamed / "a"), None, device="cpu")
     assert again.accuracy == same.accuracy
+
+
+def test_a_named_data_set_at_another_size_is_what_prediction_makes_of_its_pictures(predictor) -> None:
+    from striate.core.settings import DataSettings
+
+    own = load_data("digits", DataSettings()).train.first(5)
+    resized = load_data("digits", DataSettings.parse({"img_size": 24, "channels": 3})).train.first(5)
+    p = predictor(side=24)
+    evaluated = torch.cat(list(in_order(resized, p.spec, 5, torch.device("cpu"))))
+    assert torch.equal(evaluated, p.inputs(list(own.images)))

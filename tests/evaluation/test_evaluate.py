@@ -43,6 +43,8 @@ def model() -> Classifier:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 1.5)
+    with torch.no_grad():
+        model.classifier.weight.mul_(20)  # so that the pictures differ clearly
     return model.train()
 
 
@@ -118,7 +120,7 @@ def test_bf16_is_close_to_fp32_and_gives_fp32_probabilities(model, data, spec):
     exact, rough = evaluate(model, data, spec), evaluate(model, data, spec, bf16=True)
     assert rough.probabilities.dtype == torch.float32
     assert not torch.equal(rough.probabilities, exact.probabilities)
-    torch.testing.assert_close(rough.probabilities, exact.probabilities, rtol=0, atol=0.05)
+    torch.testing.assert_close(rough.probabilities, exact.probabilities, rtol=0, atol=0.1)
 
 
 def test_summary_is_plain_json_that_agrees_with_the_pictures(model, data, spec):

@@ -112,6 +112,11 @@ def flip_a_bit(run: Path, chance: random.Random) -> bool:
     return True
 
 
+def is_finished(run: Path) -> bool:
+    """Return whether a run has its model file."""
+    return (run / "model.safetensors").exists()
+
+
 def fingerprint(run: Path) -> str:
     """Return the SHA-256 of a run's model file."""
     return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
@@ -122,18 +127,23 @@ def one_trial(number: int, folder: Path, wanted: str, seconds: float, chance: ra
     run, log = folder / "run", folder / "log"
     fresh = ["train", "digits", *OPTIONS, "--out", str(folder), "--name", "run"]
     again = ["train", "--resume", str(run), "--quiet"]
+    delay = chance.uniform(0, seconds)
     for kill in range(chance.choice([1, 1, 2])):
-        child = start(again if (run / "config.json").exists() else fresh, log)
-        kill_at(child, run, chance.uniform(0, seconds), in_a_save=(number + kill) % 2 == 0)
-        if finish(child) == 0:
-            break  # it was finished before the kill came
-        tally.kills += 1
-        tally.kills_in_a_save += saving(run)
-        tally.kills_before_the_folder += not run.exists()
-        if number % 3 == 0:
+        killed = False
+        while not killed and not (kill and is_finished(run)):
+            child = start(again if (run / "config.json").exists() else fresh, log)
+            kill_at(child, run, delay, in_a_save=(number + kill) % 2 == 0)
+            killed = finish(child) != 0
+            if not killed and kill == 0:  # the run was faster than the kill: once more, sooner
+                shutil.rmtree(run)
+            delay = chance.uniform(0, delay)
+        tally.kills += killed
+        tally.kills_in_a_save += killed and saving(run)
+        tally.kills_before_the_folder += killed and not run.exists()
+        if killed and number % 3 == 0:
             tally.flipped += flip_a_bit(run, chance)
     code = 0
-    if not (run / "model.safetensors").exists():
+    if not is_finished(run):
         code = finish(start(again if (run / "config.json").exists() else fresh, log))
     if code != 0 or fingerprint(run) != wanted:
         tally.wrong.append(f"trial {number}: exit code {code}\n{log.read_text()[-500:]}")

@@ -136,6 +136,22 @@ def test_a_full_disk_at_any_write_leaves_the_earlier_checkpoint_whole(tmp_path: 
         assert_same(load_newest(tmp_path)[0], state(1))
 
 
+def test_a_kill_while_an_old_one_is_removed_leaves_no_half_checkpoint(tmp_path: Path, monkeypatch) -> None:
+    def killed(path: Path, ignore_errors: bool = False) -> None:
+        (path / "state.safetensors").unlink()
+        raise KeyboardInterrupt
+
+    for step in (1, 2):
+        save_checkpoint(tmp_path, state(step))
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, state(3))
+    monkeypatch.undo()
+    assert sorted(p.name for p in tmp_path.glob("step-?????????")) == ["step-000000002", "step-000000003"]
+    assert_same(load_newest(tmp_path)[0], state(3))
+    assert not list(tmp_path.glob("*.tmp-*"))
+
+
 def test_files_are_on_disk_before_the_manifest_and_all_before_the_rename(tmp_path: Path, monkeypatch) -> None:
     events: list[str] = []
     write, sync, rename = atomic.write_durably, atomic.sync_directory, Path.rename

@@ -109,7 +109,9 @@ def test_the_newest_unfinished_run_is_found(tmp_path: Path, config: RunConfig) -
     assert newest_unfinished(tmp_path) == first.path
 
 
-@pytest.mark.parametrize(("data", "name"), [("cifar10:cat,dog", "cifar10-cat-dog"), ("digits", "digits"), ("a/../b c", "a-..-b-c")])
+@pytest.mark.parametrize(
+    ("data", "name"), [("cifar10:cat,dog", "cifar10-cat-dog"), ("digits", "digits"), ("a/../b c", "a-..-b-c")]
+)
 def test_default_names_come_from_the_data(data: str, name: str) -> None:
     assert folder_name(data) == name
 

@@ -44,7 +44,9 @@ def test_digits_are_not_mirrored(digits) -> None:
 
 def test_validation_and_test_pictures_have_no_say(digits) -> None:
     noise = torch.randint(0, 256, digits.test.images.shape, dtype=torch.uint8)
-    other = replace(digits, test=replace(digits.test, images=noise), val=replace(digits.val, images=digits.val.images.flip(2)))
+    other = replace(
+        digits, test=replace(digits.test, images=noise), val=replace(digits.val, images=digits.val.images.flip(2))
+    )
     assert make_plan(TrainSettings(), other) == make_plan(TrainSettings(), digits)
 
 

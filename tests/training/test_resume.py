@@ -127,7 +127,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(make_job) -> No
     with pytest.raises(ModelFileError, match="another architecture") as caught:
         list(resume(job.run.path, {}).epochs())
     assert caught.value.exit_code == 4
-    assert "body.0.conv.weight" in str(caught.value)
+    assert "convolutional.conv1.0.weight is missing" in str(caught.value)
 
 
 def test_another_number_of_threads_is_told(make_job) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from striate.core.errors import SettingsError
-from striate.core.spec import Interpolation, Resize
+from striate.core.spec import MAX_SIDE, Interpolation, Resize
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -82,11 +82,11 @@ def chosen(description: str, **rules: Any) -> Any:
 class DataSettings(Settings):
     """Which pictures, and how they are brought to one size."""
 
-    data_dir: Path | None = Field(None, description="Folder that holds data sets by name [STRIATE_DATA]")
+    data_dir: Path | None = Field(None, description="Folder that holds data sets by name, before STRIATE_DATA")
     first: int | None = Field(None, ge=1, description="Train on the first N pictures of the training part only")
     val_share: float | None = chosen("Share held out for validation where the data has no such part", gt=0, lt=1)
     test_share: float = Field(0.1, gt=0, lt=1, description="Share held out for test where nothing else is split")
-    img_size: int | None = chosen("Side of the pictures in pixels", ge=8, le=2048)
+    img_size: int | None = chosen("Side of the pictures in pixels", ge=8, le=MAX_SIDE)
     channels: Literal[1, 3] | None = chosen("1 for grey, 3 for colour")
     resize: Resize = Field("crop", description="How other aspect ratios become square")
     interpolation: Interpolation = Field("bilinear", description="Filter of the resize")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Resize = Literal["crop", "pad", "squash"]
 Interpolation = Literal["bilinear", "bicubic", "lanczos", "box", "nearest"]
+
+Level = Annotated[int, Field(ge=0, le=255)]
+MAX_SIDE = 2048  # a model card may come from anyone; no picture of theirs fills the memory
 
 
 class ImageSpec(BaseModel):
@@ -20,14 +23,14 @@ class ImageSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     channels: Literal[1, 3]
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-    classes: tuple[str, ...]
+    height: int = Field(ge=1, le=MAX_SIDE)
+    width: int = Field(ge=1, le=MAX_SIDE)
+    classes: tuple[str, ...] = Field(min_length=1)
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: Resize = "crop"
     interpolation: Interpolation = "bilinear"
-    background: tuple[int, int, int] = (255, 255, 255)
+    background: tuple[Level, Level, Level] = (255, 255, 255)
 
     @model_validator(mode="after")
     def _consistent(self) -> ImageSpec:

@@ -111,6 +111,11 @@ class Loader:
         return permutation(self.seed, epoch, len(self.data))
 
 
+def comfortable_batch(spec: ImageSpec) -> int:
+    """Return how many pictures to pass at once where no gradient is needed: up to 500, fewer of large ones."""
+    return max(1, min(500, 2**22 // (spec.height * spec.width)))
+
+
 def in_order(data: ImageDataset, spec: ImageSpec, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Yield the normalised pictures of a part in their own order, unaugmented, for evaluation."""
     for start in range(0, len(data), batch_size):

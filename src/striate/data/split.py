@@ -45,7 +45,7 @@ def hold_out(part: ImageDataset, share: float, seed: int, round_: int = 0) -> tu
 def complete(splits: Splits, val_share: float | None, test_share: float, seed: int) -> Splits:
     """Return the splits with a validation part, and with a test part where there was nothing but training data.
 
-    Without `val_share`, a tenth of the training pictures is held out, at most 5,000. A data set that
+    Without `val_share`, a tenth of the training pictures is held out, at most about 5,000. A data set that
     comes with a validation part but no test part keeps it so: its pictures are then what is measured.
     """
     if splits.val is None and splits.test is None:

@@ -18,11 +18,10 @@ from striate.core.device import choose_device
 from striate.core.errors import DataError
 from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels, decode, fit, picture_to_spec, to_pixels
-from striate.data.loader import normalize
+from striate.data.loader import comfortable_batch, normalize
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
 
 Picture = Path | str | bytes | Image.Image | NDArray[Any] | Tensor
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class Predictor:
     def outcomes(self, pictures: Iterable[Picture]) -> Iterator[Prediction | DataError]:
         """Yield, in order, each picture's prediction, or the error that says why there is none."""
         numbered = enumerate(pictures)
-        while batch := list(islice(numbered, BATCH)):
+        while batch := list(islice(numbered, comfortable_batch(self.spec))):
             names = [_name(picture, number) for number, picture in batch]
             pixels = [self._try_pixels(picture, name) for (_, picture), name in zip(batch, names, strict=True)]
             usable = [one for one in pixels if not isinstance(one, DataError)]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
-from striate.data.loader import in_order
+from striate.data.loader import comfortable_batch, in_order
 from striate.evaluation.metrics import (
     ClassScore,
     class_scores,
@@ -22,7 +22,6 @@ from striate.evaluation.metrics import (
 )
 from striate.models.contract import Classifier, evaluating
 
-BATCH = 500
 TOP_K = 5
 
 
@@ -78,7 +77,7 @@ def evaluate(
     spec: ImageSpec,
     part: str = "test",
     bf16: bool = False,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
 ) -> Evaluation:
     """Return the network's evaluation on `data`, in fp32 and evaluation mode unless told otherwise.
 
@@ -86,7 +85,10 @@ def evaluate(
     """
     device = next(model.parameters()).device
     with evaluating(model), torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        batches = [model(images).float().cpu() for images in in_order(data, spec, batch_size, device)]
+        batches = [
+            model(images).float().cpu()
+            for images in in_order(data, spec, batch_size or comfortable_batch(spec), device)
+        ]
     return from_logits(torch.cat(batches), data.labels, data.classes, part)
 
 

@@ -61,7 +61,7 @@ class ResNet(Classifier):
         small_stem: bool | None = None,
     ) -> None:
         super().__init__()
-        require_side("resnet", input_shape, 8)
+        require_side("resnet18", input_shape, 8)
         if small_stem is None:
             small_stem = min(input_shape[1:]) <= SMALL_PICTURE
         kernel, stride = (3, 1) if small_stem else (7, 2)

@@ -70,7 +70,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     for old in _finished(folder)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+        # under its own name, a folder that a kill leaves half removed would look like a checkpoint
+        leaving = old.rename(old.with_name(f"{old.name}.tmp-{os.getpid()}"))
+        shutil.rmtree(leaving, ignore_errors=True)
     return final
 
 

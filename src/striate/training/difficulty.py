@@ -10,6 +10,7 @@ from striate.data.dataset import ImageDataset
 
 REFERENCES, QUERIES = 5000, 1000
 SIDE = 32
+CHUNK = 256
 
 
 def neighbour_error(data: ImageDataset) -> float:
@@ -20,9 +21,9 @@ def neighbour_error(data: ImageDataset) -> float:
     few per cent, clothes to about 20, photographs to 50 and more; it takes a fraction of a second.
     """
     order = permutation(0, 0, len(data))[: REFERENCES + QUERIES]
-    pictures = data.images[order].float()
     factor = max(min(data.input_shape[1:]) // SIDE, 1)
-    points = F.avg_pool2d(pictures, factor).flatten(1) if factor > 1 else pictures.flatten(1)
+    # a few at a time: as floats, large pictures would fill the memory
+    points = torch.cat([F.avg_pool2d(data.images[part].float(), factor).flatten(1) for part in order.split(CHUNK)])
     labels = data.labels[order]
     queries = min(QUERIES, len(order))
     distances = torch.cdist(points[:queries], points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot be read ({error})", where=path, fix="delete it and fetch it again") from None
     if len(data) < 4 or data[:3] != b"\x00\x00\x08":
         raise DataError("not an idx file of unsigned bytes", where=path, fix="delete it and fetch it again")

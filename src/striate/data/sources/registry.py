@@ -12,6 +12,7 @@ from striate.core.settings import DataSettings
 from striate.data import split
 from striate.data.dataset import Splits
 from striate.data.sources.folder import load_folder
+from striate.data.sources.resize import bring_to_size
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def load_data(name: str, settings: DataSettings) -> Splits:
     """Return the data behind a name or a folder in the parts they come in, nothing held out."""
     base, _, subset = name.partition(":")
     if base in SOURCES:
-        splits = SOURCES[base].load(settings.data_dir)
+        splits = bring_to_size(SOURCES[base].load(settings.data_dir), settings)
         return _class_subset(splits, subset) if subset else splits
     path = Path(name).expanduser()
     if path.exists() or "/" in name or "\\" in name or name in (".", ".."):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from striate.core.errors import DataError
@@ -52,34 +53,45 @@ def list_folder(root: Path) -> Listing:
     if not root.is_dir():
         raise DataError("is a file, not a folder of pictures", where=root, fix=LAYOUT)
     ignored: list[tuple[Path, str]] = []
+    parts = _find_parts(root, ignored)
+    class_folders = {part: _folders(folder, ignored) for part, folder in parts.items()}
+    for part, folder in parts.items():
+        loose = _loose_files(folder)
+        pictures = [path for path in loose if path.suffix.lower() in SUFFIXES]
+        if pictures and not class_folders[part]:
+            raise DataError(f"{len(pictures)} pictures lie outside class folders", where=folder, fix=LAYOUT)
+        ignored += [(path, "outside class folders") for path in loose]
+    # a link back to any of these would give pictures a second, wrong class
+    closed = {_identity(folder) for folder in [root, *parts.values(), *chain.from_iterable(class_folders.values())]}
+    files = [
+        (part, folder.name, path)
+        for part, folders in class_folders.items()
+        for folder in folders
+        for path in _pictures(folder, ignored, closed - {_identity(folder)})
+    ]
+    if not files:
+        raise DataError("no pictures found", where=root, fix=LAYOUT)
+    return Listing(root, files, {part: [f.name for f in folders] for part, folders in class_folders.items()}, ignored)
+
+
+def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
+    """Return the folders of train, val and test, or {'': root} where the pictures are not split."""
+    folders = _folders(root, [])
     parts: dict[str, Path] = {}
-    for folder in _folders(root, ignored):
+    for folder in folders:
         part = PART_NAMES.get(folder.name.lower())
         if part in parts:
             raise DataError(f"two folders for the part '{part}'", where=f"{parts[part]}, {folder}", fix="keep one")
         if part:
             parts[part] = folder
-    if "train" in parts:
-        for folder in _folders(root, []):
-            if folder not in parts.values():
-                ignored.append((folder, "not one of train, val, test"))
-    else:
-        parts = {"": root}
-    files: list[tuple[str, str, Path]] = []
-    classes: dict[str, list[str]] = {}
-    for part, part_folder in parts.items():
-        class_folders = _folders(part_folder, ignored if part else [])
-        classes[part] = [folder.name for folder in class_folders]
-        for folder in class_folders:
-            files += [(part, folder.name, path) for path in _pictures(folder, ignored)]
-        loose = [path for path in _entries(part_folder) if path.is_file() and not is_hidden(path.name)]
-        pictures = [path for path in loose if path.suffix.lower() in SUFFIXES]
-        if pictures and not class_folders:
-            raise DataError(f"{len(pictures)} pictures lie outside class folders", where=part_folder, fix=LAYOUT)
-        ignored += [(path, "outside class folders") for path in loose if part or path in pictures]
-    if not files:
-        raise DataError("no pictures found", where=root, fix=LAYOUT)
-    return Listing(root, files, classes, ignored)
+    if parts and len(parts) == len(folders) and "train" not in parts:
+        raise DataError(f"there is {' and '.join(parts)} but no train folder", where=root, fix=LAYOUT)
+    if "train" not in parts:
+        return {"": root}  # classes may be called anything, 'test' too
+    _folders(root, ignored)
+    ignored += [(folder, "not one of train, val, test") for folder in folders if folder not in parts.values()]
+    ignored += [(path, "outside class folders") for path in _loose_files(root)]
+    return parts
 
 
 def ignored_summary(listing: Listing) -> list[str]:
@@ -107,17 +119,32 @@ def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
     return found
 
 
-def _pictures(class_folder: Path, ignored: list[tuple[Path, str]]) -> Iterator[Path]:
-    """Yield the picture files under a class folder, at any depth; each folder once, so that loops end."""
-    seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(class_folder, followlinks=True):
+def _loose_files(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.is_file() and not is_hidden(path.name)]
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _pictures(
+    class_folder: Path, ignored: list[tuple[Path, str]], closed: Set[tuple[int, int]] = frozenset()
+) -> Iterator[Path]:
+    """Yield the picture files under a class folder, at any depth; each folder once, so that loops end.
+
+    Args:
+        closed: Identities of folders not to enter, which links could lead to.
+    """
+    seen = set(closed)
+    for folder, folders, names in os.walk(class_folder, followlinks=True, onerror=_refuse_unreadable):
         here = Path(folder)
-        status = here.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            ignored.append((here, "link to a folder already read"))
+        identity = _identity(here)
+        if identity in seen:
+            ignored.append((here, "link to a folder read elsewhere"))
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(identity)
         ignored.extend((here / name, "hidden or system file") for name in folders if is_hidden(name))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
@@ -130,6 +157,10 @@ def _pictures(class_folder: Path, ignored: list[tuple[Path, str]]) -> Iterator[P
                 ignored.append((path, f"not a picture by its name ({path.suffix or 'no suffix'})"))
             else:
                 yield path
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise DataError("folder may not be read", where=error.filename, fix=f"chmod u+rx '{error.filename}'")
 
 
 def pictures_under(paths: Iterable[Path]) -> Iterator[Path]:

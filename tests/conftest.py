@@ -13,8 +13,14 @@ from PIL import Image
 
 from striate.core.spec import ImageSpec
 
-# networks here are too small for several threads to help, and threads that wait for busy cores cost a lot
-torch.set_num_threads(1)
+
+def pytest_configure() -> None:
+    """Use one thread, here and in every process a test starts.
+
+    The networks are too small for several to help, and threads that spin while others hold the cores cost a lot.
+    """
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

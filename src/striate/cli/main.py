@@ -23,6 +23,7 @@ app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a tra
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
 app.command("striate.cli.inspect:command", name="inspect", help="Show a network, layer by layer.")
 app.command("striate.cli.data:app", name="data", help="List, show and fetch data sets.")
+app.command("striate.cli.convolve:command", name="convolve", help="Draw how a kernel or pooling window slides.")
 app.command("striate.cli.doctor:command", name="doctor", help="Say what this machine has and what is missing.")
 app.command("striate.cli.demo:command", name="demo", help="Train on the embedded digits and use the result.")
 

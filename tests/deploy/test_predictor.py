@@ -75,9 +75,10 @@ def test_a_phones_orientation_is_obeyed_on_every_way_in(predictor, tmp_path: Pat
     assert torch.equal(inputs[0], inputs[2])
 
 
-def test_evaluation_and_prediction_see_the_same_tensor(predictor, picture_folder) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_evaluation_and_prediction_see_the_same_tensor(predictor, picture_folder, suffix: str) -> None:
     p = predictor(side=16)
-    folder = picture_folder(side=20, cats=3, dogs=3)
+    folder = picture_folder(side=20, suffix=suffix, cats=3, dogs=3)
     from striate.core.settings import DataSettings
 
     data = load_data(str(folder), DataSettings.parse({"img_size": 16, "channels": 3})).train

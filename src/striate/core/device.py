@@ -71,6 +71,11 @@ def memory_gib() -> float | None:
         return None
 
 
+def sum_type(device: torch.device) -> torch.dtype:
+    """Return the widest floating type the device adds in: float64, but float32 on MPS."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has finished, so that a clock read afterwards is true."""
     if device.type == "cuda":

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from striate.core.device import sum_type
+
 ASK_EVERY = 50
 
 
@@ -24,7 +26,7 @@ class FiniteGuard:
     def __init__(self, device: torch.device, clip_norm: float | None) -> None:
         self.clip_norm = clip_norm
         self.ask_every = ASK_EVERY if device.type == "cuda" else 1
-        self.bad = torch.full((3,), -1.0, dtype=torch.float64, device=device)  # step, loss, gradient norm
+        self.bad = torch.full((3,), -1.0, dtype=sum_type(device), device=device)  # step, loss, gradient norm
         self.skip: Tensor | None = None  # on CUDA: whether the optimizer is to leave the weights alone
         self._found = False
 
@@ -35,7 +37,7 @@ class FiniteGuard:
         norm = nn.utils.get_total_norm(gradients)
         if self.clip_norm is not None:
             torch._foreach_mul_(gradients, (self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
-        now = torch.stack([torch.full_like(norm, step), loss, norm]).double()
+        now = torch.stack([torch.full_like(norm, step), loss, norm]).to(self.bad.dtype)
         known = self.bad[0] >= 0
         is_bad = known | ~torch.isfinite(loss + norm)
         self.bad = torch.where(known | ~is_bad, self.bad, now)

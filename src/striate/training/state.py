@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from striate.core.device import sum_type
 from striate.core.settings import TrainSettings
 from striate.models import Classifier
 from striate.runs.checkpoint import Checkpoint, load_newest, save_checkpoint
@@ -33,7 +34,7 @@ class TrainingState:
         self.step = 0
         self.epoch = 0
         self.count = 0
-        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.loss_sum = torch.zeros((), dtype=sum_type(device), device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
         self.best_loss = math.inf
         self.best_epoch = 0
@@ -48,7 +49,7 @@ class TrainingState:
         """Count a step: average the weights, add to the epoch's sums."""
         self.step += 1
         self.average.update(self.model, self.step)
-        self.loss_sum += loss.double() * len(labels)
+        self.loss_sum += loss.to(self.loss_sum.dtype) * len(labels)
         self.correct += (logits.argmax(1) == labels).sum()
         self.count += len(labels)
 

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from striate.runs.progress import Progress
 
 PIPE_WIDTH = 10_000
+BAR_WIDTH = 30
 
 
 def stderr(quiet: bool = False) -> Console:
@@ -73,25 +74,28 @@ class LiveLine:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
-    def __rich__(self) -> Text:
-        """Return the line as it is now."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give rich the line as it is now, with a bar in what room the terminal leaves."""
+        yield Text(self.text(options.max_width), no_wrap=True, overflow="ellipsis")
+
+    def text(self, width: int) -> str:
+        """Return the line for a terminal of `width` columns: epoch, bar, loss, accuracy, rate, speed, time, memory."""
         p = self.progress
         if not p.steps:
-            return Text("starting …")
-        width = 24
-        filled = round(width * p.step / p.steps)
-        bar = "━" * filled + "╌" * (width - filled)
-        parts = [f"epoch {p.epoch}/{p.epochs}", bar]
+            return "starting …"
+        parts = []
         if p.loss_sum is not None and p.correct is not None and p.count:
-            parts.append(f"loss {float(p.loss_sum) / p.count:.4f}")
-            parts.append(f"accuracy {int(p.correct) / p.count:.4f}")
-        parts.append(f"lr {p.lr:.3g}")
-        parts.append(f"{p.images_per_second():,.0f} images/s")
+            parts = [f"loss {float(p.loss_sum) / p.count:.4f}", f"acc {int(p.correct) / p.count:.4f}"]
+        parts += [f"lr {p.lr:.2g}", f"{p.images_per_second():,.0f} img/s"]
         left = p.seconds_left()
         if left != float("inf"):
             parts.append(f"{duration(left)} left")
         parts.append(f"{peak_memory_gib():.1f} GiB")
-        return Text("  ".join(parts))
+        epoch, rest = f"{p.epoch}/{p.epochs}", "  ".join(parts)
+        room = min(width - len(epoch) - len(rest) - 4, BAR_WIDTH)
+        filled = round(room * p.step / p.steps)
+        bar = "━" * filled + "╌" * (room - filled) + "  " if room >= 4 else ""
+        return f"{epoch}  {bar}{rest}"
 
 
 def stopwatch() -> Callable[[], float]:

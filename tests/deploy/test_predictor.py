@@ -184,3 +184,13 @@ def test_a_named_data_set_at_another_size_is_what_prediction_makes_of_its_pictur
     p = predictor(side=24)
     evaluated = torch.cat(list(in_order(resized, p.spec, 5, torch.device("cpu"))))
     assert torch.equal(evaluated, p.inputs(list(own.images)))
+
+
+def test_a_run_finds_its_folder_again_from_elsewhere(picture_folder, tmp_path: Path, monkeypatch) -> None:
+    folder = picture_folder(cats=10, dogs=10)
+    monkeypatch.chdir(folder.parent)
+    run = striate.train(folder.name, out=tmp_path / "runs", epochs=1, precision="fp32", device="cpu")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result, _ = measure(run.path, None, None, device="cpu")
+    assert result.summary() == run.read_json("evaluation.json")["test"]

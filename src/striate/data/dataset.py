@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -120,7 +121,8 @@ class Splits:
 
     Args:
         mirror_safe: Whether a mirrored picture keeps its label. The source says so: digits do not.
-        files: What became of each file, where the data are files.
+        folder: Where they are, where the data are files.
+        files: What became of each file.
         notes: What was done to the data on the way, one sentence each.
     """
 
@@ -130,6 +132,7 @@ class Splits:
     test: ImageDataset | None = None
     mirror_safe: bool = True
     natural: bool = False
+    folder: Path | None = None
     files: Sequence[FileRecord] = ()
     notes: Sequence[str] = field(default_factory=tuple)
 

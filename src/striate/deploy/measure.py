@@ -11,7 +11,7 @@ from striate.core.errors import DataError, ModelFileError, SettingsError
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, Splits
-from striate.data.sources import load_data, open_data
+from striate.data.sources import load_data
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.runs.folder import Run
@@ -55,14 +55,7 @@ def _own_data(path: Path, data_dir: Path | None) -> Splits:
     settings = run.config.settings
     if data_dir is not None:
         settings = settings.with_values(data_dir=data_dir)
-    splits = open_data(run.config.data, settings, settings.seed)
-    if splits.fingerprint() != run.config.fingerprint:
-        raise DataError(
-            "the data are no longer those the run was trained on",
-            where=run.config.data,
-            fix="put them back, or measure on what is there now: name it after the run",
-        )
-    return splits
+    return run.open_data(settings)
 
 
 def _choose_part(splits: Splits, part: str | None) -> tuple[str, ImageDataset]:

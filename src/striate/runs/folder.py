@@ -26,10 +26,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from striate.core.errors import ModelFileError, ResourceError, SettingsError
+from striate.core.errors import DataError, ModelFileError, ResourceError, SettingsError
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
-from striate.data.dataset import FileRecord
+from striate.data.dataset import FileRecord, Splits
+from striate.data.sources import open_data
 from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
 from striate.runs.progress import Progress
@@ -160,6 +161,24 @@ class Run:
         """Let the folder go."""
         if self._unlock is not None:
             self._unlock()
+
+    def open_data(self, settings: TrainSettings) -> Splits:
+        """Return the run's data as they were when it began.
+
+        Args:
+            settings: The run's own, but for where data sets are looked for.
+
+        Raises:
+            DataError: They are missing, or have changed since.
+        """
+        splits = open_data(self.config.data, settings, settings.seed)
+        if splits.fingerprint() != self.config.fingerprint:
+            raise DataError(
+                "the data have changed since the run began",
+                where=self.config.data,
+                fix="put them back as they were; or start a new run, or evaluate on what is there now by naming it",
+            )
+        return splits
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add one epoch's line to metrics.jsonl."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from striate.core.device import choose_device, describe_machine
-from striate.core.errors import DataError, SettingsError
+from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
@@ -129,7 +129,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         model = _build(plan, device)
     config = RunConfig(
         striate=__version__,
-        data=data,
+        data=data if splits.folder is None else str(splits.folder.resolve()),
         fingerprint=splits.fingerprint(),
         settings=plan.settings,
         given=tuple(sorted(given)),
@@ -171,13 +171,7 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
     run.lock()
     keep_freed_memory()
     device = choose_device(settings.device)
-    splits = open_data(run.config.data, settings, settings.seed)
-    if splits.fingerprint() != run.config.fingerprint:
-        raise DataError(
-            "the data have changed since the run began",
-            where=run.config.data,
-            fix="put them back as they were, or start a new run",
-        )
+    splits = run.open_data(settings)
     before, now = run.read_json("environment.json"), describe_machine(device)
     changed = [key for key in ("torch", "device_name", "threads", "device") if before.get(key) != now.get(key)]
     if changed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,7 @@ MARGIN = 1.1
 
 
 def race(model: Classifier, images: Tensor, labels: Tensor) -> dict[str, float | str]:
-    """Return {'fp32_ms', 'bf16_ms', 'chosen'}: the median time of three training steps in each precision.
+    """Return {'fp32_ms', 'bf16_ms', 'chosen'}: the fastest of three training steps in each precision.
 
     bf16 is chosen where it is at least 10 % faster. The network itself is left as it is: a copy runs.
 
@@ -48,4 +47,4 @@ def _step_time(model: Classifier, images: Tensor, labels: Tensor, precision: Pre
         F.cross_entropy(logits.float(), labels).backward()
         synchronize(device)
         times.append(time.perf_counter() - start)
-    return median(times[1:])
+    return min(times[1:])  # what else the machine does can only make a step slower

@@ -61,6 +61,7 @@ def load_folder(root: Path, settings: DataSettings) -> Splits:
         val=parts.get("val"),
         test=parts.get("test"),
         natural=spec.channels == 3,
+        folder=root,
         files=_ledger(listing, decoded),
         notes=notes,
     )

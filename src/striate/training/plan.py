@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from striate.core.device import choose_device
 from striate.core.errors import SettingsError
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
@@ -61,7 +62,7 @@ class Plan:
             f"network    {self.architecture.name}{options}",
             f"schedule   {s.epochs} epochs, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
             f"augment    {', '.join(active) or 'nothing'}",
-            f"machine    {s.device}, {s.precision}, seed {s.seed}",
+            f"machine    {choose_device(s.device)}, {s.precision}, seed {s.seed}",
         ]
 
 

@@ -27,16 +27,20 @@ def train(data: str | Path = "digits", *, out: str | Path = "runs", name: str | 
     """
     parsed = TrainSettings.parse(settings, where="striate.train")
     job = jobs.prepare(str(data), parsed, given=frozenset(settings), out=Path(out), name=name)
-    for _ in job.epochs():
-        pass
-    job.finish()
-    return job.run
+    return _complete(job)
 
 
 def resume(run: str | Path, **settings: Any) -> Run:
     """Go on with an unfinished run from its newest checkpoint, finish it and return it."""
     job = jobs.resume(Path(run), settings)
-    for _ in job.epochs():
-        pass
-    job.finish()
+    return _complete(job)
+
+
+def _complete(job: jobs.Job) -> Run:
+    try:
+        for _ in job.epochs():
+            pass
+        job.finish()
+    finally:
+        job.run.release()  # a notebook keeps the traceback of an interrupt, and with it the run
     return job.run

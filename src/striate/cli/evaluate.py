@@ -26,9 +26,11 @@ def command(
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> None:
     """Measure a trained network: accuracy with its 95 % interval, top-k, loss, per class, confusion matrix."""
-    from striate.cli.output import print_json
+    from striate.cli.output import print_json, require_free
     from striate.deploy.measure import measure, write_predictions
 
+    if predictions is not None:
+        require_free(predictions, (".csv",))
     result, pictures = measure(run, data, part, data_dir, device)
     if predictions is not None:
         write_predictions(predictions, result, pictures)

@@ -7,20 +7,27 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from striate.core.errors import SettingsError
 from striate.runs.progress import Progress
 
 PIPE_WIDTH = 10_000
 BAR_WIDTH = 30
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on: that nobody reads the progress is no reason to stop the work."""
+
+
 def stderr(quiet: bool = False) -> Console:
     """Return the console for everything that is not the result; rich obeys NO_COLOR by itself."""
-    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    return _Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
 
 
 def stdout() -> Console:
@@ -63,6 +70,20 @@ def peak_memory_gib() -> float:
     """Return the most memory this process has held so far, in GiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def require_free(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse to write over a file, or under a suffix that says another kind of file.
+
+    Raises:
+        SettingsError: The file exists, its folder does not, or its suffix is not one of `suffixes`.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise SettingsError("not a name for this kind of file", where=path, fix=f"end it in {' or '.join(suffixes)}")
+    if path.exists():
+        raise SettingsError("file exists", where=path, fix="remove it or give another name")
+    if not path.parent.is_dir():
+        raise SettingsError("no such folder", where=path.parent, fix="make it first")
 
 
 class LiveLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from striate.data.dataset import ImageDataset, Splits
 from striate.data.sources import load_data
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
+from striate.runs.atomic import replace_file
 from striate.runs.folder import Run
 from striate.runs.model_file import load_model
 
@@ -89,8 +91,9 @@ def _for_network(pictures: ImageDataset, spec: ImageSpec, name: str) -> ImageDat
 
 
 def write_predictions(path: Path, result: Evaluation, pictures: ImageDataset) -> None:
-    """Write each picture's probabilities as CSV."""
-    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file)
-        writer.writerow(prediction_header(pictures.classes))
-        writer.writerows(prediction_rows(result, pictures))
+    """Write each picture's probabilities as CSV, at once."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(prediction_header(pictures.classes))
+    writer.writerows(prediction_rows(result, pictures))
+    replace_file(path, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -94,7 +94,8 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
             return read_checkpoint(path), problems
         except ModelFileError as error:
             problems.append(f"checkpoint {path.name} is unusable ({error.what}); kept as {path.name}.bad")
-            path.rename(path.with_name(f"{path.name}.bad"))
+            path.rename(_free_name(path.with_name(f"{path.name}.bad")))
+    problems = problems or [f"{path.name} was found damaged before" for path in sorted(folder.glob("step-*.bad*"))]
     if problems:
         raise ModelFileError(
             "no usable checkpoint:\n" + "\n".join(f"  {line}" for line in problems),
@@ -137,6 +138,15 @@ def verify_manifest(path: Path) -> None:
             raise ModelFileError(f"{name} has {len(data):,} of {size:,} bytes", where=path)
         if hashlib.sha256(data).hexdigest() != digest:
             raise ModelFileError(f"{name} has changed since it was written", where=path)
+
+
+def _free_name(path: Path) -> Path:
+    """Return the path, numbered where it is taken."""
+    number = 2
+    free = path
+    while free.exists():
+        free, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return free
 
 
 def _finished(folder: Path) -> list[Path]:

@@ -260,7 +260,8 @@ def folder_name(data: str) -> str:
 def newest_unfinished(out: Path) -> Path:
     """Return the unfinished run in `out` that was changed last; SettingsError where there is none."""
     candidates = [path.parent for path in out.expanduser().glob("*/config.json")]
-    unfinished = [path for path in candidates if not (path / "model.safetensors").exists()]
+    ends = ("model.safetensors", "diverged.json")
+    unfinished = [path for path in candidates if not any((path / end).exists() for end in ends)]
     if not unfinished:
         raise SettingsError("no unfinished run to resume", where=out, fix="name one: --resume RUN")
     return max(unfinished, key=lambda path: path.stat().st_mtime)

@@ -20,6 +20,7 @@ from striate.data.sources import open_data
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.models import Classifier, build, place
+from striate.models.summary import summarize
 from striate.runs.folder import Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
 from striate.training.loop import EpochResult, train
@@ -27,6 +28,7 @@ from striate.training.plan import Plan, make_plan
 from striate.training.precision import race
 from striate.version import __version__
 
+RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
 MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})
 
 
@@ -119,6 +121,10 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
     plan = make_plan(settings, splits)
     model = _build(plan, device)
     outcome: dict[str, Any] = {}
+    work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
+    if plan.settings.precision == "auto" and work < RACE_FROM:
+        reasons = {**plan.reasons, "precision": "steps too short for a race to tell"}
+        plan = replace(plan, settings=plan.settings.with_values(precision="fp32"), reasons=reasons)
     if plan.settings.precision == "auto":
         outcome = _precision_race(model, splits, plan, device)
         reasons = {

@@ -167,5 +167,5 @@ def _diverged(guard: FiniteGuard, loader: Loader, data: Splits, run: Run, steps_
     return DivergedError(
         f"loss {loss} with gradient norm {norm} at step {step}, before the update; pictures of the batch: {shown}",
         where=run.path / "diverged.json",
-        fix="use a lower --lr, or --clip-norm 1; earlier checkpoints are intact",
+        fix="start a new run with a lower --lr, or with --clip-norm 1",
     )

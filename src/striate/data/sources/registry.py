@@ -49,6 +49,8 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
 
 def load_data(name: str, settings: DataSettings) -> Splits:
     """Return the data behind a name or a folder in the parts they come in, nothing held out."""
+    if not name.strip():
+        raise DataError("an empty name is no data set", where="DATA", fix="give a folder or a name: striate data list")
     base, _, subset = name.partition(":")
     if base in SOURCES:
         splits = bring_to_size(SOURCES[base].load(settings.data_dir), settings)

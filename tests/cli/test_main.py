@@ -321,3 +321,15 @@ def test_the_reader_of_our_output_may_go_away(run: Path, photos: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_no_file_of_the_users_is_written_over(run: Path, tmp_path: Path, capsys) -> None:
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"mine")
+    assert main(["data", "show", "digits", "--figure", str(mine)]) == 2
+    assert main(["evaluate", str(run), "--predictions", str(mine)]) == 2
+    assert main(["evaluate", str(run), "--predictions", str(tmp_path / "no" / "x.csv")]) == 2
+    assert main(["data", "show", "digits", "--figure", str(tmp_path / "x.xyz")]) == 2
+    assert mine.read_bytes() == b"mine"
+    assert main(["evaluate", str(run), "--predictions", str(tmp_path / "x.csv")]) == 0
+    assert (tmp_path / "x.csv").read_text().startswith("path,part,index")

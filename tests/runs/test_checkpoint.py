@@ -163,3 +163,12 @@ def test_files_are_on_disk_before_the_manifest_and_all_before_the_rename(tmp_pat
     assert events == ["state.safetensors", "state.json", "manifest.json", "sync step-0", "rename", "sync checkp"]
     manifest = json.loads((folder / "step-000000005" / "manifest.json").read_bytes())
     assert set(manifest) == {"state.safetensors", "state.json"}
+
+
+def test_asked_again_damaged_checkpoints_are_still_an_error_and_no_fresh_start(tmp_path: Path) -> None:
+    for _ in range(2):  # the same step may go bad twice
+        flip_a_bit(save_checkpoint(tmp_path, state(1)) / "state.safetensors")
+        for _ in range(2):
+            with pytest.raises(ModelFileError, match="step-000000001"):
+                load_newest(tmp_path)
+    assert len(list(tmp_path.glob("*.bad*"))) == 2

@@ -131,7 +131,6 @@ class Splits:
     val: ImageDataset | None = None
     test: ImageDataset | None = None
     mirror_safe: bool = True
-    natural: bool = False
     folder: Path | None = None
     files: Sequence[FileRecord] = ()
     notes: Sequence[str] = field(default_factory=tuple)

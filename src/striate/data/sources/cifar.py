@@ -84,7 +84,7 @@ def load_cifar10(data_dir: Path | None = None) -> Splits:
             names=[f"cifar10/{which}/{i}" for i in range(len(images))],
         )
 
-    return Splits(name="cifar10", train=part("train", TRAIN), test=part("test", TEST), natural=True)
+    return Splits(name="cifar10", train=part("train", TRAIN), test=part("test", TEST))
 
 
 SOURCES.register("cifar10")(Source(load_cifar10, find_cifar10, "ten kinds of things, 50,000 + 10,000 of 32×32 colour"))

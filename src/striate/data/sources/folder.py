@@ -60,7 +60,6 @@ def load_folder(root: Path, settings: DataSettings) -> Splits:
         train=train,
         val=parts.get("val"),
         test=parts.get("test"),
-        natural=spec.channels == 3,
         folder=root,
         files=_ledger(listing, decoded),
         notes=notes,

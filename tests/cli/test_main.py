@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -183,6 +184,13 @@ def test_a_config_file_is_obeyed_and_options_win(photos: Path, tmp_path: Path) -
         (["train", "--resume", "/no/such/run"], 2, "/no/such/run"),
         (["train", "digits", "--resume"], 2, "leave DATA"),
         (["train", "digits", "--out", "/proc/x"], 6, "/proc"),
+        (["train", "digits", "--out", "~no-such-user/x"], 2, "no-such-user"),
+        (["train", "~no-such-user/photos"], 2, "no-such-user"),
+        (["train", "x/" + 300 * "y"], 3, "no such folder"),
+        (["train", "--resume", "x" * 5000], 6, "too long"),
+        (["inspect", "fast", "--img-size", "100000"], 2, "--img-size"),
+        (["inspect", "fast", "--classes", "2000000000"], 2, "--classes"),
+        (["data", "list", "--data-dir", "~no-such-user"], 2, "no-such-user"),
         (["evaluate", "/no/such/run"], 4, "/no/such/run"),
         (["predict", "/no/such/run", "x.png"], 4, "/no/such/run"),
         (["inspect", "no-such-model"], 2, "unknown model"),
@@ -321,6 +329,52 @@ def test_the_reader_of_our_output_may_go_away(run: Path, photos: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+def striate(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "striate.cli.main", *map(str, arguments)]
+    return subprocess.run(command, text=True, **{"capture_output": True, **options})  # type: ignore[call-overload]
+
+
+def test_results_that_cannot_be_written_are_the_machines_matter() -> None:
+    with open("/dev/full", "w") as full:
+        done = striate("data", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 6
+    assert "No space left" in done.stderr
+    assert "Exception ignored" not in done.stderr
+    closed = subprocess.run(["bash", "-c", f"{sys.executable} -m striate.cli.main data list >&- 2>&-"])
+    assert closed.returncode == 0
+
+
+def test_names_beyond_the_terminals_alphabet_are_spelt_out(picture_folder) -> None:
+    folder = picture_folder(кошки=3, 犬=3)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = striate("data", "show", folder, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert r"\u043a" in done.stdout
+
+
+def test_a_folder_that_may_not_be_read_is_the_machines_matter(run: Path, tmp_path: Path, capsys) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("the superuser may read everything")
+    (tmp_path / "closed").mkdir(mode=0)
+    assert main(["train", str(tmp_path / "closed" / "photos")]) in (3, 6)
+    assert "our own mistake" not in capsys.readouterr().err
+
+
+def test_a_runs_own_config_is_a_config_file(run: Path, photos: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(photos), "-c", str(run / "config.json"), "--out", str(tmp_path), "--name", "again"]
+    assert main([*arguments, "--quiet"]) == 0
+    first, again = ((folder / "model.safetensors").read_bytes() for folder in (run, tmp_path / "again"))
+    assert first == again
+
+
+def test_printed_commands_can_be_pasted_into_a_shell(photos: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "my runs; rm -rf x"
+    assert main(["train", str(photos), *QUICK, "--out", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (told,) = (line for line in lines if "striate evaluate" in line)
+    assert shlex.split(told)[-1] == str(out / photos.name)
 
 
 def test_no_file_of_the_users_is_written_over(run: Path, tmp_path: Path, capsys) -> None:

@@ -16,7 +16,7 @@ from striate.core.errors import DataError, StriateError
 from striate.core.settings import DataSettings
 from striate.data.sources import load_data, open_data
 from striate.data.sources.folder import load_folder, working_size
-from striate.data.sources.scan import pictures_under
+from striate.data.sources.scan import list_folder, pictures_under
 
 PLAIN = DataSettings()
 
@@ -372,8 +372,46 @@ def test_loading_does_not_depend_on_where_the_folder_lies(picture_folder, tmp_pa
 
 
 def test_too_few_first_pictures_to_cover_every_class_are_refused(picture_folder):
-    error = refused(picture_folder(cats=10, dogs=10), DataSettings(first=3))
+    error = refused(picture_folder(cats=10, dogs=10), DataSettings(first=1))
     assert "dogs" in str(error)
+
+
+def test_the_first_n_of_a_folder_keep_the_shares_of_its_classes(picture_folder):
+    splits = open_data(str(picture_folder(cats=40, dogs=20)), DataSettings(first=12), seed=0)
+    assert splits.train.class_counts() == [8, 4]
+
+
+def test_run_folders_inside_the_pictures_are_no_class(picture_folder):
+    root = picture_folder(cats=4, dogs=4)
+    run = root / "runs" / "photos"
+    (run / "figures").mkdir(parents=True)
+    for name in ("config.json", "environment.json"):
+        (run / name).write_text("{}")
+    Image.new("L", (8, 8)).save(run / "figures" / "curve.png")
+    listing = list_folder(root)
+    assert listing.classes == {"": ["cats", "dogs"]}
+    assert (root / "runs", "run folders of striate") in listing.ignored
+
+
+def test_a_class_called_train_is_a_class(picture_folder):
+    listing = list_folder(picture_folder(train=3, car=3))
+    assert listing.classes == {"": ["car", "train"]}
+
+
+def test_a_link_to_another_class_is_not_a_class_of_its_own(picture_folder):
+    root = picture_folder(ants=3, bees=3)
+    (root / "a-link").symlink_to("ants")
+    listing = list_folder(root)
+    assert listing.classes == {"": ["ants", "bees"]}
+    assert (root / "a-link", "link to a folder read elsewhere") in listing.ignored
+
+
+def test_a_folder_named_like_a_data_set_is_spoken_of(picture_folder, monkeypatch):
+    root = picture_folder(cats=3, dogs=3)
+    root.rename(root.with_name("digits"))
+    monkeypatch.chdir(root.parent)
+    assert any("./digits" in note for note in open_data("digits", DataSettings(), 0).notes)
+    assert open_data("./digits", DataSettings(), 0).classes == ("cats", "dogs")
 
 
 def test_pictures_under_yields_files_and_the_pictures_of_folders(picture_folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def test_a_run_measures_as_it_did_and_predicts_each_of_its_pictures_as_evaluated
     folder = picture_folder(cats=20, dogs=20, birds=20)
     run = striate.train(folder, out=tmp_path / "runs", epochs=2, precision="fp32", device="cpu")
     result, pictures = measure(run.path, None, None, device="cpu")
-    assert run.read_json("evaluation.json")["test"] == result.summary()
+    assert json.loads((run.path / "evaluation.json").read_bytes())["test"] == result.summary()
     predictions = striate.load(run.path, device="cpu").predict([folder / name for name in pictures.names])
     for prediction, row in zip(predictions, result.probabilities.tolist(), strict=True):
         np.testing.assert_allclose(list(prediction.probabilities.values()), row, atol=1e-5)
@@ -193,4 +194,4 @@ def test_a_run_finds_its_folder_again_from_elsewhere(picture_folder, tmp_path: P
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     result, _ = measure(run.path, None, None, device="cpu")
-    assert result.summary() == run.read_json("evaluation.json")["test"]
+    assert result.summary() == json.loads((run.path / "evaluation.json").read_bytes())["test"]

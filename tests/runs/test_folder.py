@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ def config(make_spec) -> RunConfig:
         striate="0",
         data="digits",
         fingerprint="f",
-        settings=TrainSettings.parse({"epochs": 3, "lr": 0.1}),
+        settings=TrainSettings.parse({"epochs": 3, "lr": 0.1, "batch_size": 8, "model": "fast"}),
         architecture=Architecture(name="fast"),
         spec=make_spec(),
     )
@@ -94,6 +96,50 @@ def test_metrics_after_a_kill_have_no_half_line_no_duplicate_and_no_gap(tmp_path
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
 
 
+def test_damaged_metrics_cost_their_lines_only_and_are_told(tmp_path: Path, config: RunConfig) -> None:
+    run = create(tmp_path, config)
+    (run.path / "metrics.jsonl").write_bytes(b'{"epoch": 1}\n\xff\x00\n[3]\n{"epoch": "four"}\n{"epoch": 5}\n')
+    assert [line["epoch"] for line in run.metrics()] == [1, 5]
+    run.keep_metrics_before(6)
+    assert run.notes == ["metrics.jsonl has no line of epoch 2, 3, 4"]
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{ half"])
+def test_a_missing_or_damaged_environment_is_a_note(tmp_path: Path, config: RunConfig, text: str | None) -> None:
+    run = create(tmp_path, config)
+    file = run.path / "environment.json"
+    file.unlink() if text is None else file.write_text(text)
+    run.note_another_machine({"torch": "1", "device_name": "x", "threads": 2, "device": "cpu"})
+    assert "environment.json" in run.notes[0]
+
+
+def test_a_config_with_a_hole_is_refused_by_its_key(tmp_path: Path, config: RunConfig) -> None:
+    run = create(tmp_path, config)
+    values = json.loads((run.path / "config.json").read_bytes())
+    values["settings"]["epochs"] = None
+    (run.path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ModelFileError, match=r"settings: .*epochs not set"):
+        Run.open(run.path)
+
+
+def test_the_digest_changes_with_the_result_and_not_with_the_place(config: RunConfig) -> None:
+    def with_settings(**values: object) -> str:
+        return config.model_copy(update={"settings": config.settings.with_values(**values)}).digest()
+
+    assert with_settings(device="cpu", data_dir="/x", checkpoint_every=1.0) == config.digest()
+    others = {with_settings(lr=0.2), with_settings(seed=1), config.model_copy(update={"fingerprint": "g"}).digest()}
+    assert len(others | {config.digest()}) == 4
+
+
+def test_a_run_that_is_being_trained_is_not_resumed(tmp_path: Path, config: RunConfig) -> None:
+    first, second = create(tmp_path, config), create(tmp_path, config)
+    os.utime(second.path, (2e9, 2e9))
+    first.release()
+    assert newest_unfinished(tmp_path) == first.path
+    second.release()
+    assert newest_unfinished(tmp_path) == second.path
+
+
 def test_the_ledger_keeps_odd_file_names(tmp_path: Path, config: RunConfig) -> None:
     run = create(tmp_path, config)
     odd = b"caf\xe9, \xf0.jpg".decode("utf-8", "surrogateescape")
@@ -106,6 +152,7 @@ def test_the_newest_unfinished_run_is_found(tmp_path: Path, config: RunConfig) -
         newest_unfinished(tmp_path)
     first, second = create(tmp_path, config), create(tmp_path, config)
     second.model_path.write_bytes(b"")
+    first.release()
     assert newest_unfinished(tmp_path) == first.path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -120,7 +122,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(make_job) -> None:
     assert "digits/" in str(error), "the pictures of the batch are named"
     assert "step" in str(error)
     assert all(torch.isfinite(p).all() for p in job.model.parameters())
-    record = job.run.read_json("diverged.json")
+    record = json.loads((job.run.path / "diverged.json").read_bytes())
     assert len(record["pictures"]) == 12
     assert "nan" in record["loss"] or "inf" in record["loss"] or "inf" in record["gradient_norm"]
 

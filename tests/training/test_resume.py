@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from striate.core.errors import DataError, Interrupted, ModelFileError, SettingsError
+from striate.evaluation import evaluate
 from striate.runs.folder import Run
 from striate.training.job import Job, resume
 
@@ -128,6 +130,65 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(make_job) -> No
         list(resume(job.run.path, {}).epochs())
     assert caught.value.exit_code == 4
     assert "convolutional.conv1.0.weight is missing" in str(caught.value)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(make_job) -> None:
+    job, other = make_job("a", optimizer="sgd"), make_job("b", optimizer="adam", ema=0.9)
+    for one in (job, other):
+        stop_after(one, 5)
+    shutil.rmtree(other.run.checkpoints)
+    shutil.copytree(job.run.checkpoints, other.run.checkpoints)
+    with pytest.raises(ModelFileError, match="other settings"):
+        list(resume(other.run.path, {}).epochs())
+
+
+def test_the_command_that_began_a_run_also_resumes_it(make_job) -> None:
+    job = make_job(first=40, batch_size=512)
+    stop_after(job, 1)
+    assert resume(job.run.path, {"batch_size": 512, "first": 40}).settings.batch_size == 40
+
+
+def test_a_stop_while_validating_the_last_epoch_is_obeyed(make_job, monkeypatch) -> None:
+    from striate.training import loop
+
+    job = make_job(epochs=1)
+
+    def stop(*arguments, **options):
+        job.run.stop_signal = signal.SIGINT
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(loop, "evaluate", stop)
+    with pytest.raises(Interrupted, match="the state is saved"):
+        list(job.epochs())
+    job.run.release()
+    monkeypatch.undo()
+    assert run_to_the_end(resume(job.run.path, {}))[0] == run_to_the_end(make_job("other", epochs=1))[0]
+
+
+def test_a_signal_finishes_the_step_and_a_second_one_stops_at_once(make_job, capfd) -> None:
+    job = make_job()
+    epochs = job.epochs()
+    next(epochs)
+    signal.raise_signal(signal.SIGINT)
+    assert "stopping after this step" in capfd.readouterr().err
+    with pytest.raises(Interrupted, match="at once") as caught:
+        signal.raise_signal(signal.SIGINT)
+    assert caught.value.exit_code == 130
+    assert "--resume" in str(caught.value)
+    epochs.close()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_while_measuring_says_how_to_go_on(make_job, monkeypatch) -> None:
+    from striate.training import job as jobs
+
+    job = make_job(epochs=1)
+    list(job.epochs())
+    monkeypatch.setattr(jobs, "evaluate", lambda *_: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(Interrupted, match="training is done") as caught:
+        job.finish()
+    assert caught.value.exit_code == 143
+    assert not job.run.is_finished
 
 
 def test_another_number_of_threads_is_told(make_job) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -11,6 +10,8 @@ if TYPE_CHECKING:
     from striate.core.spec import ImageSpec
     from striate.models.summary import LayerSummary
     from striate.runs.model_file import ModelCard
+
+MAX_CLASSES = 100_000
 
 
 def command(
@@ -30,6 +31,8 @@ def command(
 
     from striate.cli.output import print_json
     from striate.core.errors import SettingsError
+    from striate.core.paths import is_there, user_path
+    from striate.core.spec import MAX_SIDE
     from striate.models import MODELS, Architecture, build
     from striate.models.summary import summarize
     from striate.runs.model_file import load_model
@@ -38,10 +41,14 @@ def command(
         print("\n".join(MODELS))
         return
     card = None
-    path = Path(target).expanduser()
-    if target in MODELS or not path.exists():
-        if channels not in (1, 3) or img_size < 1 or classes < 2:
-            raise SettingsError("--channels is 1 or 3, --img-size 1 or more, --classes 2 or more", where="options")
+    path = user_path(target)
+    if target in MODELS or not is_there(path):
+        if channels not in (1, 3) or not 1 <= img_size <= MAX_SIDE or not 2 <= classes <= MAX_CLASSES:
+            raise SettingsError(
+                f"--channels is 1 or 3, --img-size 1 … {MAX_SIDE}, --classes 2 … {MAX_CLASSES}",
+                where="options",
+                fix="leave them out: 28 pixels, grey, 10 classes",
+            )
         model = build(Architecture(name=target), _blank_spec(img_size, channels, classes))
         shape = (channels, img_size, img_size)
     else:

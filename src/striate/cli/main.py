@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 
 from cyclopts import App, CycloptsError
 
-from striate.core.errors import Interrupted, StriateError
+from striate.core.errors import Interrupted, ResourceError, StriateError
 from striate.version import __version__
 
 app = App(
     name="striate",
     help="Train, explain and ship convolutional image classifiers. Start with: striate demo",
+    help_epilogue="--debug, anywhere on the line, adds the Python traceback to an error's message.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 # named by their import paths: a verb's own imports wait until it is used
 app.command("striate.cli.train:command", name="train", help="Train on a data set or a folder of pictures.")
@@ -25,7 +28,7 @@ app.command("striate.cli.inspect:command", name="inspect", help="Show a network,
 app.command("striate.cli.data:app", name="data", help="List, show and fetch data sets.")
 app.command("striate.cli.convolve:command", name="convolve", help="Draw how a kernel or pooling window slides.")
 app.command("striate.cli.doctor:command", name="doctor", help="Say what this machine has and what is missing.")
-app.command("striate.cli.demo:command", name="demo", help="Train on the embedded digits and use the result.")
+app.command("striate.cli.demo:command", name="demo", help="Train on the embedded digits, and say what to do next.")
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -35,10 +38,16 @@ def run(arguments: list[str] | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    _prepare_streams()
     debug = "--debug" in arguments
     arguments = _spell_out_resume([argument for argument in arguments if argument != "--debug"])
     try:
-        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        result = app(
+            arguments,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
@@ -53,12 +62,22 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("stopped: nothing was being trained", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone; writing its last buffer would fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _abandon_stdout()
         return 0
+    except OSError as error:  # what the system refuses is the machine's matter, wherever it comes up
+        if debug:
+            traceback.print_exc()
+        place = f": {error.filename}" if error.filename is not None else ""
+        print(
+            f"error: {error.strerror or error}{place}\nfix: check the path, its permissions and the free space",
+            file=sys.stderr,
+        )
+        _abandon_stdout()
+        return ResourceError.exit_code
     except MemoryError:
-        print("error: out of memory\nfix: use a smaller --batch-size or --img-size", file=sys.stderr)
-        return 6
+        print("error: out of memory\nfix: use smaller pictures or batches, or end other programs", file=sys.stderr)
+        return ResourceError.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -67,6 +86,23 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def _prepare_streams() -> None:
+    """Make sure that a result or message can be written whatever it contains, or go nowhere if nobody listens."""
+    nowhere = io.TextIOWrapper(io.BytesIO())
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # None where the caller closed it
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the encoding lacks
+
+
+def _abandon_stdout() -> None:
+    """Let what is left in stdout's buffer go: writing it at exit would fail a second time."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _spell_out_resume(arguments: list[str]) -> list[str]:

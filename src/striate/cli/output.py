@@ -17,7 +17,7 @@ from striate.core.errors import SettingsError
 from striate.runs.progress import Progress
 
 PIPE_WIDTH = 10_000
-BAR_WIDTH = 30
+BAR_WIDTH, LEAST_BAR = 30, 4
 
 
 class _Console(Console):
@@ -104,19 +104,21 @@ class LiveLine:
         p = self.progress
         if not p.steps:
             return "starting …"
-        parts = []
+        head, left = f"{p.epoch}/{p.epochs}", p.seconds_left()
+        wanted = [f"{duration(left)} left"] if left != float("inf") else []
         if p.loss_sum is not None and p.correct is not None and p.count:
-            parts = [f"loss {float(p.loss_sum) / p.count:.4f}", f"acc {int(p.correct) / p.count:.4f}"]
-        parts += [f"lr {p.lr:.2g}", f"{p.images_per_second():,.0f} img/s"]
-        left = p.seconds_left()
-        if left != float("inf"):
-            parts.append(f"{duration(left)} left")
-        parts.append(f"{peak_memory_gib():.1f} GiB")
-        epoch, rest = f"{p.epoch}/{p.epochs}", "  ".join(parts)
-        room = min(width - len(epoch) - len(rest) - 4, BAR_WIDTH)
-        filled = round(room * p.step / p.steps)
-        bar = "━" * filled + "╌" * (room - filled) + "  " if room >= 4 else ""
-        return f"{epoch}  {bar}{rest}"
+            wanted += [f"loss {float(p.loss_sum) / p.count:.4f}", f"acc {int(p.correct) / p.count:.4f}"]
+        wanted += [f"{p.images_per_second():,.0f} img/s", f"lr {p.lr:.2g}", f"{peak_memory_gib():.1f} GiB"]
+        room = width - len(head) - 3
+        figures = []
+        for figure in wanted:  # a narrow terminal shows the most wanted, and a short bar
+            if len(figure) + 2 + LEAST_BAR > room:
+                break
+            figures.append(figure)
+            room -= len(figure) + 2
+        length = min(room, BAR_WIDTH)
+        filled = round(length * p.step / p.steps)
+        return "  ".join([head, "━" * filled + "╌" * (length - filled), *figures])
 
 
 def stopwatch() -> Callable[[], float]:

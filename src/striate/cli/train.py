@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from striate.cli.options import merge, with_settings
 from striate.core.errors import SettingsError
+from striate.core.paths import to_type, user_path
 
 if TYPE_CHECKING:
     from striate.evaluation import Evaluation
-    from striate.runs.folder import Run
     from striate.training.job import Job
     from striate.training.loop import EpochResult
 
@@ -53,18 +50,18 @@ def command(
     elapsed = stopwatch()
     console = stderr(quiet)
     if resume is not None:
-        path = newest_unfinished(out) if resume == "newest" else Path(resume)
+        path = newest_unfinished(user_path(out)) if resume == "newest" else user_path(resume)
         job = jobs.resume(path, {key: getattr(parsed, key) for key in given})
     else:
         assert data is not None
-        job = jobs.prepare(data, parsed, given=given, out=out, name=name)
+        job = jobs.prepare(data, parsed, given=given, out=user_path(out), name=name)
 
     for note in [*job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)
     console.print("\n".join([*job.plan.lines(), f"run        {job.run.path}"]), markup=False)
     job.run.notes.clear()
     live = Live(LiveLine(job.run.progress), console=console, refresh_per_second=4, transient=True)
-    with _stopping(job.run), live if console.is_terminal and not quiet else nullcontext():
+    with live if console.is_terminal and not quiet else nullcontext():
         for result in job.epochs():
             for note in job.run.notes:
                 console.print(f"note: {note}", markup=False)
@@ -105,23 +102,5 @@ def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: 
         console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} pictures", markup=False)
     console.print(f"time       {duration(seconds)}, {peak_memory_gib():.1f} GiB at most", markup=False)
     console.print(f"model      {job.run.model_path}", markup=False)
-    console.print(f"next       striate predict {path} PICTURE…", markup=False)
-    console.print(f"           striate evaluate {path}", markup=False)
-
-
-@contextmanager
-def _stopping(run: Run) -> Iterator[None]:
-    """While training, let Ctrl-C and SIGTERM finish the step and save; the second one ends at once."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        if run.stop_signal is not None:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        run.stop_signal = number
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    console.print(f"next       {to_type('striate', 'predict', path)} PICTURE…", markup=False)
+    console.print(f"           {to_type('striate', 'evaluate', path)}", markup=False)

@@ -41,7 +41,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file.
+    """Return the mapping in a YAML or JSON file; of a run's config.json, its settings.
 
     Raises:
         SettingsError: The file is missing, too large, not text, not YAML/JSON, or not a mapping.
@@ -66,4 +66,6 @@ def read_config(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError("config file is not a mapping of names to values", where=path, fix=example)
+    if isinstance(values.get("settings"), dict) and "architecture" in values:  # a run's own config.json
+        return {key: value for key, value in values["settings"].items() if value is not None}
     return values

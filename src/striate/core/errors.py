@@ -29,9 +29,10 @@ class StriateError(Exception):
         self.what = what
         self.where = None if where is None else str(where)
         self.fix = fix
-        place = f": {self.where}" if self.where else ""
-        remedy = f"\nfix: {fix}" if fix else ""
-        super().__init__(f"{what}{place}{remedy}")
+        message = what
+        if self.where:  # before several lines, after one
+            message = f"{self.where}: {what}" if "\n" in what else f"{what}: {self.where}"
+        super().__init__(f"{message}\nfix: {fix}" if fix else message)
 
 
 class SettingsError(StriateError, ValueError):

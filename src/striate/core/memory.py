@@ -1,9 +1,13 @@
-"""Keeping freed memory: a training step frees and takes the same few large blocks again and again."""
+"""Memory: asking for it before it is taken, and keeping what a training step frees and takes again and again."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+from contextlib import suppress
+from pathlib import Path
+
+from striate.core.errors import ResourceError
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
@@ -20,3 +24,37 @@ def keep_freed_memory() -> bool:
     libc = ctypes.CDLL(None)
     options = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**28))
     return all(libc.mallopt(option, value) == 1 for option, value in options)
+
+
+def require_memory(needed: int, what: str, *, where: object, fix: str) -> None:
+    """Refuse work that the machine's free memory cannot hold, before it is begun.
+
+    Args:
+        needed: Bytes.
+        what: What needs them, the subject of the message: '1,000 pictures of 224 × 224'.
+
+    Raises:
+        ResourceError: More is needed than is free; a system that does not tell refuses nothing.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{what} need {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free", where=where, fix=fix
+        )
+
+
+def free_memory() -> int | None:
+    """Return the bytes this process may still take, None where the system does not tell.
+
+    In a container that is what its control group leaves, caches that can be given up included.
+    """
+    limits = []
+    with suppress(OSError, ValueError, StopIteration):
+        line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
+        limits.append(int(line.split()[1]) * 1024)
+    with suppress(OSError, ValueError, StopIteration):
+        group = Path("/sys/fs/cgroup")
+        used = int((group / "memory.current").read_text())
+        caches = (line for line in (group / "memory.stat").read_text().splitlines() if line.startswith("inactive_file"))
+        limits.append(int((group / "memory.max").read_text()) - used + int(next(caches).split()[1]))
+    return min(limits, default=None)

@@ -83,7 +83,7 @@ class DataSettings(Settings):
     """Which pictures, and how they are brought to one size."""
 
     data_dir: Path | None = Field(None, description="Folder that holds data sets by name, before STRIATE_DATA")
-    first: int | None = Field(None, ge=1, description="Train on the first N pictures of the training part only")
+    first: int | None = Field(None, ge=1, description="Train on N pictures only: the first; of a folder, evenly spread")
     val_share: float | None = chosen("Share held out for validation where the data has no such part", gt=0, lt=1)
     test_share: float = Field(0.1, gt=0, lt=1, description="Share held out for test where nothing else is split")
     img_size: int | None = chosen("Side of the pictures in pixels", ge=8, le=MAX_SIDE)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError
 
-_CHUNK = 4096
+_CHUNK = 2**24  # values taken as floats at a time
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,14 @@ class ImageDataset:
         """Return the first `count` pictures (all of them where there are fewer)."""
         return self.select(torch.arange(min(count, len(self))))
 
+    def spread(self, count: int) -> ImageDataset:
+        """Return `count` pictures at equal distances (all of them where there are fewer).
+
+        Of pictures sorted by class, every class keeps its share.
+        """
+        count = min(count, len(self))
+        return self.select(torch.arange(count) * len(self) // count)
+
     def only_classes(self, classes: Sequence[str]) -> ImageDataset:
         """Return the pictures of some classes, relabelled 0, 1, … in the order the names are given."""
         relabel = torch.full((len(self.classes),), -1)
@@ -86,8 +94,8 @@ class ImageDataset:
         """
         channels = self.images.shape[1]
         total, squares = torch.zeros(2, channels, dtype=torch.float64)
-        for start in range(0, len(self), _CHUNK):
-            chunk = self.images[start : start + _CHUNK].to(torch.float32)
+        for images in self.images.split(max(_CHUNK // self.images[0].numel(), 1)):
+            chunk = images.to(torch.float32)
             total += chunk.sum((0, 2, 3), dtype=torch.float64)
             squares += chunk.square_().sum((0, 2, 3), dtype=torch.float64)
         count = len(self) * self.images.shape[2] * self.images.shape[3]

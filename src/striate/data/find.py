@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from striate.core.errors import DataError, ResourceError
+from striate.core.paths import user_path
 
 DEBIAN = Path("/usr/share/datasets")
 CACHE = Path("~/.cache/striate/data")
@@ -15,12 +16,12 @@ CACHE = Path("~/.cache/striate/data")
 def search_roots(data_dir: Path | None) -> list[Path]:
     """Return the folders to look in, best first: the one asked for, STRIATE_DATA, Debian's, our own cache."""
     roots = [data_dir, os.environ.get("STRIATE_DATA"), DEBIAN, CACHE]
-    return [Path(root).expanduser() for root in roots if root]
+    return [user_path(root) for root in roots if root]
 
 
 def download_root(data_dir: Path | None) -> Path:
     """Return the folder a download goes to."""
-    return Path(data_dir or os.environ.get("STRIATE_DATA") or CACHE).expanduser()
+    return user_path(data_dir or os.environ.get("STRIATE_DATA") or CACHE)
 
 
 def find_folder(data_dir: Path | None, candidates: Sequence[str], is_complete: Callable[[Path], bool]) -> Path | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -24,9 +25,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from striate.core.errors import DataError, ModelFileError, ResourceError, SettingsError
+from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
@@ -35,6 +37,8 @@ from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
 from striate.runs.progress import Progress
 
+MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})  # settings without effect on the result
+_MACHINE = ("torch", "device_name", "threads", "device")
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]|^\.|^-|\.tmp-|^\s*$")
 
 
@@ -47,11 +51,29 @@ class RunConfig(BaseModel):
     data: str
     fingerprint: str
     settings: TrainSettings
-    given: tuple[str, ...] = ()
+    given: Mapping[str, JsonValue] = Field(default_factory=dict)
     architecture: Architecture
     spec: ImageSpec
     reasons: Mapping[str, str] = Field(default_factory=dict)
     precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("settings")
+    @classmethod
+    def _complete(cls, settings: TrainSettings) -> TrainSettings:
+        missing = [key for key in ("epochs", "batch_size", "lr", "model") if getattr(settings, key) is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} not set")
+        return settings
+
+    def was_given(self, key: str, value: object) -> bool:
+        """Return whether the run was begun with this value of a setting, whatever the plan made of it."""
+        return key in self.given and self.given[key] == (str(value) if isinstance(value, Path) else value)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of everything that decides the result: settings, network, pictures."""
+        text = self.settings.model_dump_json(exclude=set(MAY_CHANGE))
+        rest = self.model_dump_json(include={"architecture", "spec", "fingerprint"})
+        return hashlib.sha256((text + rest).encode()).hexdigest()
 
 
 class Run:
@@ -82,7 +104,6 @@ class Run:
         """
         if name is not None and _FORBIDDEN.search(name):
             raise SettingsError("not a name for a run folder", where=repr(name), fix="use letters, digits, '-' and '_'")
-        out = out.expanduser()
         files = {
             "config.json": config.model_dump_json(indent=1).encode(),
             "environment.json": json.dumps(environment, indent=1).encode(),
@@ -117,9 +138,13 @@ class Run:
             )
         try:
             return cls(path, RunConfig.model_validate_json(file.read_bytes()))
-        except (ValidationError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelFileError(f"config.json is damaged or of another version ({reason})", where=path) from None
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(str(part) for part in problem["loc"])
+            reason = f"{place}: {problem['msg']}" if place else problem["msg"]
+            raise ModelFileError(
+                f"config.json is damaged or of another version ({reason})", where=path, fix="start a new run"
+            ) from None
 
     @property
     def model_path(self) -> Path:
@@ -143,7 +168,8 @@ class Run:
 
     def lock(self) -> None:
         """Hold the folder until it is released or forgotten; ResourceError where another process holds it."""
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with naming_disk_errors(self.path / ".lock", 0):
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -192,28 +218,32 @@ class Run:
             os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of metrics.jsonl; a last line cut off by a kill is left out."""
-        lines: list[dict[str, Any]] = []
+        """Return the lines of metrics.jsonl; one that a kill or a disk has damaged is left out."""
         file = self.path / "metrics.jsonl"
-        for text in file.read_text().splitlines() if file.exists() else []:
-            try:
-                lines.append(json.loads(text))
-            except ValueError:
-                break
-        return lines
+        texts = file.read_bytes().splitlines() if file.exists() else []
+        return [line for text in texts if (line := _metrics_line(text)) is not None]
 
     def keep_metrics_before(self, epoch: int) -> None:
         """Drop the lines of epochs that will be trained again after a resume (epochs count from 1)."""
         kept = [line for line in self.metrics() if line["epoch"] < epoch]
+        missing = sorted(set(range(1, epoch)) - {line["epoch"] for line in kept})
+        if missing:
+            self.notes.append(f"metrics.jsonl has no line of epoch {', '.join(map(str, missing))}")
         replace_file(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def note_another_machine(self, now: Mapping[str, Any]) -> None:
+        """Note where this machine differs from the one the run began on in what may change a result's last bits."""
+        try:
+            before = json.loads((self.path / "environment.json").read_bytes())
+            told = [f"{key} {before.get(key)} → {now[key]}" for key in _MACHINE if before.get(key) != now[key]]
+        except (OSError, ValueError, AttributeError):
+            told = ["environment.json is missing or damaged"]
+        if told:
+            self.notes.append(f"the machine may differ ({', '.join(told)}): the result may differ in the last bits")
 
     def write_json(self, name: str, value: object) -> None:
         """Write a JSON file into the folder, at once."""
         replace_file(self.path / name, (json.dumps(value, indent=1) + "\n").encode())
-
-    def read_json(self, name: str) -> Any:
-        """Return the content of a JSON file in the folder."""
-        return json.loads((self.path / name).read_bytes())
 
     def write_files(self, files: Iterable[FileRecord]) -> None:
         """Write files.csv: what became of each file of the data."""
@@ -246,22 +276,48 @@ def _claim(temporary: Path, out: Path, name: str | None, default_name: str) -> P
                 raise SettingsError(
                     "run folder exists",
                     where=path,
-                    fix=f"use another --name, or go on with  striate train --resume {path}",
+                    fix=f"use another --name, or go on with  {to_type('striate', 'train', '--resume', path)}",
                 ) from None
             number += 1
 
 
+def _metrics_line(text: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("epoch"), int) else None
+
+
 def folder_name(data: str) -> str:
     """Return a run's default name from what the user called the data: 'cifar10:cat,dog' → 'cifar10-cat-dog'."""
-    base = Path(data).expanduser().resolve().name if Path(data).expanduser().exists() else data
+    path = user_path(data)
+    base = path.resolve().name if is_there(path) else data
     return re.sub(r"[^\w.-]+", "-", base).strip("-.") or "run"
 
 
 def newest_unfinished(out: Path) -> Path:
-    """Return the unfinished run in `out` that was changed last; SettingsError where there is none."""
-    candidates = [path.parent for path in out.expanduser().glob("*/config.json")]
+    """Return the unfinished run in `out` that was changed last and that no process is training.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    candidates = [path.parent for path in out.glob("*/config.json")]
     ends = ("model.safetensors", "diverged.json")
     unfinished = [path for path in candidates if not any((path / end).exists() for end in ends)]
-    if not unfinished:
-        raise SettingsError("no unfinished run to resume", where=out, fix="name one: --resume RUN")
-    return max(unfinished, key=lambda path: path.stat().st_mtime)
+    free = [path for path in unfinished if not _is_held(path)]
+    if not free:
+        held = f" ({len(unfinished)} are being trained now)" if unfinished else ""
+        raise SettingsError(f"no unfinished run to resume{held}", where=out, fix="name one: --resume RUN")
+    return max(free, key=lambda path: path.stat().st_mtime)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with open(path / ".lock", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock yet, or not ours to open: resuming it will tell
+        return False
+    return False

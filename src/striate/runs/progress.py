@@ -37,6 +37,22 @@ class Progress:
     count: int = 0
     started: float = field(default_factory=time.monotonic)
 
+    def begin(self, epochs: int, steps: int, step: int) -> None:
+        """Note what there is to do, and the step training goes on from."""
+        self.epochs, self.steps, self.step, self.first_step = epochs, steps, step, step
+        self.started = time.monotonic()
+
+    def begin_epoch(self, epoch: int, count: int) -> None:
+        """Note that an epoch begins, or goes on after `count` of its pictures."""
+        self.epoch, self.count = epoch, count
+
+    def after_step(self, images: int, lr: float, loss_sum: Tensor, correct: Tensor) -> None:
+        """Note a step on so many pictures, its learning rate, and the epoch's sums (not read here)."""
+        self.step += 1
+        self.images += images
+        self.count += images
+        self.lr, self.loss_sum, self.correct = lr, loss_sum, correct
+
     def images_per_second(self) -> float:
         """Return the pictures trained per second since the start."""
         return self.images / max(time.monotonic() - self.started, 1e-9)

@@ -10,7 +10,7 @@ from striate.data.dataset import ImageDataset
 
 REFERENCES, QUERIES = 5000, 1000
 SIDE = 32
-CHUNK = 256
+CHUNK = 2**22  # values taken as floats at a time
 
 
 def neighbour_error(data: ImageDataset) -> float:
@@ -23,7 +23,8 @@ def neighbour_error(data: ImageDataset) -> float:
     order = permutation(0, 0, len(data))[: REFERENCES + QUERIES]
     factor = max(min(data.input_shape[1:]) // SIDE, 1)
     # a few at a time: as floats, large pictures would fill the memory
-    points = torch.cat([F.avg_pool2d(data.images[part].float(), factor).flatten(1) for part in order.split(CHUNK)])
+    parts = order.split(max(CHUNK // data.images[0].numel(), 1))
+    points = torch.cat([F.avg_pool2d(data.images[part].float(), factor).flatten(1) for part in parts])
     labels = data.labels[order]
     queries = min(QUERIES, len(order))
     distances = torch.cdist(points[:queries], points)

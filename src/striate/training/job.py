@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
+from striate.core.paths import to_type
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
 from striate.data.loader import Loader
@@ -21,15 +21,15 @@ from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.models import Classifier, build, place
 from striate.models.summary import summarize
-from striate.runs.folder import Run, RunConfig, folder_name
+from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
+from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
 from striate.training.plan import Plan, make_plan
 from striate.training.precision import race
 from striate.version import __version__
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
-MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})
 
 
 class Job:
@@ -58,32 +58,35 @@ class Job:
         return Plan(config.settings, config.architecture, config.spec, config.reasons)
 
     def epochs(self) -> Iterator[EpochResult]:
-        """Train (or go on training), yielding after each epoch."""
-        yield from train(self.model, self.data, self.settings, self.run)
+        """Train (or go on training), yielding after each epoch; Ctrl-C and SIGTERM save and stop."""
+        with finishing_the_step(self.run):
+            yield from train(self.model, self.data, self.settings, self.run)
 
     def finish(self) -> dict[str, Evaluation]:
         """Measure the trained network on validation and test part, write the results, return them by part.
 
         The model file comes last, so that its presence means a finished run.
         """
+        with at_once(self.run):
+            parts = {part: data for part, data in self.data.parts().items() if part != "train"}
+            measured = {part: evaluate(self.model, data, self.run.spec, part) for part, data in parts.items()}
+            self._write(measured)
+        self.run.release()
+        return measured
+
+    def _write(self, measured: dict[str, Evaluation]) -> None:
         spec = self.run.spec
-        measured = {
-            part: evaluate(self.model, data, spec, part) for part, data in self.data.parts().items() if part != "train"
-        }
         rows = [row for part, result in measured.items() for row in prediction_rows(result, self.data.parts()[part])]
         self.run.write_csv("predictions.csv", prediction_header(spec.classes), rows)
         self.run.write_json("evaluation.json", {part: result.summary() for part, result in measured.items()})
-        settings_json = self.settings.model_dump_json(exclude=set(MAY_CHANGE))
         card = ModelCard(
             architecture=self.run.config.architecture,
             spec=spec,
             metrics=metrics_summary({part: _headline(result) for part, result in measured.items()}),
-            settings_digest=sha256(settings_json.encode()).hexdigest(),
+            settings_digest=self.run.config.digest(),
             data=self.data.name,
         )
         save_model(self.run.model_path, self.model, card)
-        self.run.release()
-        return measured
 
 
 def _headline(result: Evaluation) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         raise SettingsError(
             "run folder exists",
             where=out / name,
-            fix=f"use another --name, or  striate train --resume {out / name}",
+            fix=f"use another --name, or  {to_type('striate', 'train', '--resume', out / name)}",
         )
     keep_freed_memory()
     device = choose_device(settings.device)
@@ -138,7 +141,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         data=data if splits.folder is None else str(splits.folder.resolve()),
         fingerprint=splits.fingerprint(),
         settings=plan.settings,
-        given=tuple(sorted(given)),
+        given=settings.model_dump(mode="json", include=set(given)),
         architecture=plan.architecture,
         spec=plan.spec,
         reasons=plan.reasons,
@@ -163,8 +166,10 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
     """
     run = Run.open(path)
     if run.is_finished:
-        raise SettingsError("this run is finished", where=path, fix=f"striate evaluate {path}")
-    settings = run.config.settings.with_values(**changes)
+        raise SettingsError("this run is finished", where=path, fix=to_type("striate", "evaluate", path))
+    # what the plan made of a setting is what its user gave
+    told = {key: value for key, value in changes.items() if not run.config.was_given(key, value)}
+    settings = run.config.settings.with_values(**told)
     differing = {key: pair for key, pair in run.config.settings.differences(settings).items() if key not in MAY_CHANGE}
     if differing:
         lines = "\n".join(f"  {key}: {ours} in the run, {theirs} given" for key, (ours, theirs) in differing.items())
@@ -178,11 +183,7 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
     keep_freed_memory()
     device = choose_device(settings.device)
     splits = run.open_data(settings)
-    before, now = run.read_json("environment.json"), describe_machine(device)
-    changed = [key for key in ("torch", "device_name", "threads", "device") if before.get(key) != now.get(key)]
-    if changed:
-        told = ", ".join(f"{key} {before.get(key)} → {now.get(key)}" for key in changed)
-        run.notes.append(f"the machine differs ({told}): the result may differ in the last bits")
+    run.note_another_machine(describe_machine(device))
     plan = Plan(settings, run.config.architecture, run.config.spec, run.config.reasons)
     return Job(splits, _build(plan, device), run)
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.errors import DivergedError, Interrupted
+from striate.core.paths import to_type
 from striate.core.random import step_seed
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
@@ -90,13 +91,12 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
 
     # resume: nothing to load is a fresh start
     state.load(run)
-    progress = run.progress
-    progress.epochs, progress.steps, progress.first_step = settings.epochs, steps, state.step
-    progress.started = last_save = time.monotonic()
+    run.progress.begin(settings.epochs, steps, state.step)
+    last_save = time.monotonic()
 
     while state.epoch < settings.epochs and not state.out_of_patience:
         started, trained = time.monotonic(), 0
-        progress.epoch = state.epoch + 1
+        run.progress.begin_epoch(state.epoch + 1, state.count)
 
         # train: one pass, or the rest of one
         model.train()
@@ -113,16 +113,9 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
             state.after_step(loss.detach(), logits, batch.labels)
 
             trained += len(batch.labels)
-            progress.step, progress.lr = state.step, rate
-            progress.images += len(batch.labels)
-            progress.loss_sum, progress.correct, progress.count = state.loss_sum, state.correct, state.count
+            run.progress.after_step(len(batch.labels), rate, state.loss_sum, state.correct)
             if run.stop_signal is not None:
-                state.save(run)
-                raise Interrupted(
-                    run.stop_signal,
-                    f"stopped after step {state.step} of {steps}; the state is saved",
-                    fix=f"striate train --resume {run.path}",
-                )
+                raise _stopped(run.stop_signal, state, run, steps)
             if time.monotonic() - last_save >= settings.checkpoint_every:
                 state.save(run)
                 last_save = time.monotonic()
@@ -153,9 +146,20 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
         run.append_metrics(asdict(result))
         state.after_epoch(model, val_loss)
         yield result
+        if run.stop_signal is not None:  # asked for while validating
+            raise _stopped(run.stop_signal, state, run, steps)
 
     state.save(run)
     state.finish(model)
+
+
+def _stopped(signal_number: int, state: TrainingState, run: Run, steps: int) -> Interrupted:
+    state.save(run)
+    return Interrupted(
+        signal_number,
+        f"stopped after step {state.step} of {steps}; the state is saved",
+        fix=to_type("striate", "train", "--resume", run.path),
+    )
 
 
 def _diverged(guard: FiniteGuard, loader: Loader, data: Splits, run: Run, steps_per_epoch: int) -> DivergedError:

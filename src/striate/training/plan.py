@@ -56,11 +56,12 @@ class Plan:
         }  # fmt: skip
         active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
         channels, height, width = self.spec.input_shape
+        epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         return [
             f"pictures   {height}×{width} {'grey' if channels == 1 else 'colour'}, {len(self.spec.classes)} classes",
             f"network    {self.architecture.name}{options}",
-            f"schedule   {s.epochs} epochs, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
+            f"schedule   {epochs}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
             f"augment    {', '.join(active) or 'nothing'}",
             f"machine    {choose_device(s.device)}, {s.precision}, seed {s.seed}",
         ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from striate.core.device import sum_type
+from striate.core.errors import ModelFileError
 from striate.core.settings import TrainSettings
 from striate.models import Classifier
 from striate.runs.checkpoint import Checkpoint, load_newest, save_checkpoint
@@ -86,6 +87,7 @@ class TrainingState:
             "count": self.count,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss,
             "best_epoch": self.best_epoch,
+            "digest": run.config.digest(),
         }
         save_checkpoint(run.checkpoints, Checkpoint(self.step, tensors, state))
 
@@ -106,6 +108,12 @@ class TrainingState:
             return {key.removeprefix(prefix): t for key, t in checkpoint.tensors.items() if key.startswith(prefix)}
 
         check_weights(self.model, group("model"), run.checkpoints)
+        if checkpoint.state.get("digest") != run.config.digest():
+            raise ModelFileError(
+                "the checkpoint belongs to a run with other settings, network or data",
+                where=run.checkpoints,
+                fix="put back the checkpoints or the config.json that belong here, or start a new run",
+            )
         self.model.load_state_dict(group("model"))
         self.average.load(group("average"))
         self.best = {name: tensor.to(self.loss_sum.device) for name, tensor in group("best").items()}

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from striate.core.errors import DataError, ResourceError
+from striate.core.errors import DataError
+from striate.core.memory import require_memory
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, ImageDataset, Splits
@@ -135,19 +136,13 @@ def working_size(sides: Sequence[int]) -> int:
 
 
 def _check_memory(listing: Listing, spec: ImageSpec) -> None:
-    needed = len(listing.files) * spec.channels * spec.height * spec.width
-    try:
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return  # a system that does not tell
-    # decoded pictures exist twice for a moment, as arrays and as one tensor
-    if 2 * needed > available:
-        raise ResourceError(
-            f"{len(listing.files):,} pictures of {spec.height} × {spec.width} need {needed / 2**30:.1f} GiB twice, "
-            f"{available / 2**30:.1f} GiB are free",
-            where=listing.root,
-            fix=f"use smaller pictures: --img-size {spec.height // 2}",
-        )
+    require_memory(
+        # decoded pictures exist twice for a moment, as arrays and as one tensor
+        2 * len(listing.files) * spec.channels * spec.height * spec.width,
+        f"{len(listing.files):,} pictures of {spec.height} × {spec.width}",
+        where=listing.root,
+        fix=f"use smaller pictures: --img-size {spec.height // 2}",
+    )
 
 
 def _decode_all(paths: Sequence[Path], spec: ImageSpec) -> list[Pixels | DataError]:
@@ -158,7 +153,7 @@ def _decode_all(paths: Sequence[Path], spec: ImageSpec) -> list[Pixels | DataErr
             return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, paths, chunksize=64))
+        return list(pool.map(one, paths))
 
 
 def _assemble(

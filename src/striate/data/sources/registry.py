@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from striate.core.errors import DataError, SettingsError
+from striate.core.paths import is_there, user_path
 from striate.core.registry import Registry, nearest
 from striate.core.settings import DataSettings
 from striate.data import split
@@ -42,7 +43,10 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
     splits = load_data(name, settings)
     splits = split.complete(splits, settings.val_share, settings.test_share, seed)
     if settings.first is not None:
-        splits = replace(splits, train=splits.train.first(settings.first))
+        train = splits.train
+        # the files of a folder come class by class
+        few = train.first(settings.first) if splits.folder is None else train.spread(settings.first)
+        splits = replace(splits, train=few)
     _check_trainable(splits)
     return splits
 
@@ -53,10 +57,14 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         raise DataError("an empty name is no data set", where="DATA", fix="give a folder or a name: striate data list")
     base, _, subset = name.partition(":")
     if base in SOURCES:
-        splits = bring_to_size(SOURCES[base].load(settings.data_dir), settings)
-        return _class_subset(splits, subset) if subset else splits
-    path = Path(name).expanduser()
-    if path.exists() or "/" in name or "\\" in name or name in (".", ".."):
+        splits = SOURCES[base].load(settings.data_dir)
+        if subset:
+            splits = _class_subset(splits, subset)
+        if is_there(Path(name)):
+            splits = replace(splits, notes=[*splits.notes, f"the data set '{name}', not the folder here: ./{name}"])
+        return bring_to_size(splits, settings)
+    path = user_path(name)
+    if is_there(path) or "/" in name or "\\" in name or name in (".", ".."):
         return load_folder(path, settings)
     guess = nearest(base, SOURCES)
     hint = f"did you mean '{guess}'? " if guess else ""

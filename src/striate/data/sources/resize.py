@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from striate.core.memory import require_memory
 from striate.core.settings import DataSettings
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.decode import fit, to_pixels
@@ -19,6 +20,13 @@ def bring_to_size(splits: Splits, settings: DataSettings) -> Splits:
     wanted = settings.channels or channels, settings.img_size or height
     if wanted == (channels, height):
         return splits
+    pixels = wanted[0] * wanted[1] ** 2
+    require_memory(
+        2 * sum(len(part) for part in splits.parts().values()) * pixels,  # twice for a moment
+        f"the pictures of {splits.name} at {wanted[1]} × {wanted[1]}",
+        where=splits.name,
+        fix="use a smaller --img-size",
+    )
     parts = {name: _resized(part, *wanted, settings) for name, part in splits.parts().items()}
     return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
 

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from striate.core.errors import DataError
+from striate.core.paths import is_there
 from striate.data.decode import SUFFIXES
 
 PART_NAMES = {
@@ -48,7 +49,7 @@ def list_folder(root: Path) -> Listing:
     Raises:
         DataError: The path is missing, not a folder, not readable, empty, or without class folders.
     """
-    if not root.exists():
+    if not is_there(root):
         raise DataError("no such folder", where=root, fix="check the path, or 'striate data list' for named data sets")
     if not root.is_dir():
         raise DataError("is a file, not a folder of pictures", where=root, fix=LAYOUT)
@@ -75,15 +76,19 @@ def list_folder(root: Path) -> Listing:
 
 
 def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
-    """Return the folders of train, val and test, or {'': root} where the pictures are not split."""
+    """Return the folders of train, val and test, or {'': root} where the pictures are not split.
+
+    A folder called like a part is one where folders of classes lie in it: 'train' may be a class of vehicles.
+    """
     folders = _folders(root, [])
     parts: dict[str, Path] = {}
     for folder in folders:
         part = PART_NAMES.get(folder.name.lower())
+        if part is None or not _folders(folder, []):
+            continue
         if part in parts:
             raise DataError(f"two folders for the part '{part}'", where=f"{parts[part]}, {folder}", fix="keep one")
-        if part:
-            parts[part] = folder
+        parts[part] = folder
     if parts and len(parts) == len(folders) and "train" not in parts:
         raise DataError(f"there is {' and '.join(parts)} but no train folder", where=root, fix=LAYOUT)
     if "train" not in parts:
@@ -108,15 +113,26 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
-    found = []
-    for path in _entries(folder):
+    """Return the folders in a folder that may hold pictures, each once: links to one of the others are left out."""
+    found: dict[tuple[int, int], Path] = {}
+    for path in sorted(_entries(folder), key=lambda path: (path.is_symlink(), path)):
         if is_hidden(path.name):
             ignored.append((path, "hidden or system file"))
         elif path.is_dir():
-            found.append(path)
+            if _holds_runs(path):
+                ignored.append((path, "run folders of striate"))
+            elif _identity(path) in found:
+                ignored.append((path, "link to a folder read elsewhere"))
+            else:
+                found[_identity(path)] = path
         elif path.is_symlink() and not path.exists():
             ignored.append((path, "dangling link"))
-    return found
+    return sorted(found.values())
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Return whether this is where `striate train` put its results, begun inside the folder of pictures."""
+    return any((path.parent / "environment.json").is_file() for path in folder.glob("*/config.json"))
 
 
 def _loose_files(folder: Path) -> list[Path]:

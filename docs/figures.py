@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from striate.core.settings import TrainSettings
 from striate.data.sources import SOURCES, open_data
 from striate.explain.drawing import save_figure
@@ -13,8 +15,17 @@ IMAGES = Path(__file__).parent / "images"
 MOVED = {"rotate": 10, "zoom": 0.1, "shift": 2, "flip": True, "brightness": 0.2, "erase": 0.3}
 
 
+def draw_digit() -> None:
+    """Write one of the digits that no training run sees as a picture file, eight times enlarged."""
+    test = open_data("digits", TrainSettings(), 0).test
+    assert test is not None
+    seven = test.images[int((test.labels == 7).nonzero()[0]), 0].numpy()
+    Image.fromarray(seven).resize((64, 64), Image.Resampling.BICUBIC).save(IMAGES / "digit.png")
+
+
 def main() -> None:
-    """Draw the contact sheet of Fashion-MNIST, where it is on this machine."""
+    """Draw the digit, and the contact sheet of Fashion-MNIST."""
+    draw_digit()
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")
     settings = TrainSettings.parse(MOVED)

@@ -18,6 +18,7 @@ NOT_RUN = ("make ", "git ", "pip ")
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_pages_code_runs(page: Path, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "docs").symlink_to(ROOT / "docs")  # the pages' commands are typed at the project's root
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {}
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))

@@ -56,8 +56,7 @@ def main(arguments: list[str]) -> int:
     except StriateError as error:
         if debug:
             traceback.print_exc()
-        kind = "stopped" if isinstance(error, Interrupted) else "error"
-        print(f"{kind}: {error}", file=sys.stderr)
+        print(error if isinstance(error, Interrupted) else f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("stopped: nothing was being trained", file=sys.stderr)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from striate.cli.options import merge, setting_parameters
 from striate.core.errors import SettingsError
-from striate.core.settings import GROUPS, AugmentSettings, Settings, TrainSettings
+from striate.core.settings import GROUPS, Settings, TrainSettings
 
 
 def refused(**values: object) -> str:
@@ -160,13 +160,7 @@ def test_groups_divide_the_settings_without_overlap():
     names = [name for group in GROUPS.values() for name in group.model_fields]
     assert len(names) == len(set(names))
     assert set(names) < set(TrainSettings.model_fields)
-    assert set(TrainSettings.model_fields) - set(names) == {"model", "checkpoint_every"}
-
-
-def test_settings_of_a_group_build_that_group():
-    ours = TrainSettings.parse({"rotate": 10, "mixup": 0.2, "epochs": 3})
-    augment = AugmentSettings(**ours.settings_of(AugmentSettings))
-    assert (augment.rotate, augment.mixup) == (10, 0.2)
+    assert set(TrainSettings.model_fields) - set(names) == {"checkpoint_every"}
 
 
 def test_every_setting_has_a_description():

@@ -21,7 +21,7 @@ def setting_parameters() -> list[inspect.Parameter]:
     """Return one keyword parameter per setting, None where it is not given, grouped and with help."""
     parameters = []
     for name, field in TrainSettings.model_fields.items():
-        group = next((title for title, part in GROUPS.items() if name in part.model_fields), "Network and run")
+        group = next((title for title, part in GROUPS.items() if name in part.model_fields), "Run")
         flag = f"--{name.replace('_', '-')}"
         parameter = Parameter(
             name=[flag, SHORT[name]] if name in SHORT else [flag],

@@ -122,6 +122,9 @@ class OptimizerSettings(Settings):
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
     nesterov: bool = Field(True, description="Nesterov's form of the momentum of SGD")
     weight_decay: float | None = chosen("Weight decay, not on norms and biases", ge=0, le=10)
+    l1: float = Field(0.0, ge=0, le=10, description="Added to the loss: this times the sum of |weight|")
+    l2: float = Field(0.0, ge=0, le=10, description="Added to the loss: this times the sum of weight²")
+    penalty_on: str = Field("*", description="Parameters that l1 and l2 concern, by name: 'classifier.*,conv1.*'")
     schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
         "one-cycle", description="Course of the learning rate over the run"
     )
@@ -132,6 +135,15 @@ class OptimizerSettings(Settings):
     patience: int | None = Field(None, ge=1, description="Stop after N epochs without a better validation loss")
 
 
+class NetworkSettings(Settings):
+    """Which network, and its variants."""
+
+    model: str | None = chosen("Network by name; 'striate inspect' lists them")
+    norm: str | None = Field(None, description="batch, layer, none or group:G, in place of the network's own")
+    dropout: float | None = Field(None, ge=0, lt=1, description="Dropout, in place of the network's own")
+    one_logit: bool = Field(False, description="Two classes by one logistic output instead of two by softmax")
+
+
 class MachineSettings(Settings):
     """Where and how the arithmetic is done."""
 
@@ -140,22 +152,18 @@ class MachineSettings(Settings):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of all randomness")
 
 
-class TrainSettings(DataSettings, AugmentSettings, OptimizerSettings, MachineSettings):
+class TrainSettings(DataSettings, AugmentSettings, NetworkSettings, OptimizerSettings, MachineSettings):
     """All settings of a training run."""
 
-    model: str | None = chosen("Network by name; 'striate inspect' lists them")
     checkpoint_every: float = Field(
         20.0, ge=0, description="Seconds between checkpoints within a run; 0: after every step"
     )
-
-    def settings_of(self, group: type[Settings]) -> dict[str, Any]:
-        """Return the values of one group of settings."""
-        return {key: getattr(self, key) for key in group.model_fields}
 
 
 GROUPS: dict[str, type[Settings]] = {
     "Data": DataSettings,
     "Augmentation": AugmentSettings,
+    "Network": NetworkSettings,
     "Optimizer": OptimizerSettings,
     "Machine": MachineSettings,
 }

@@ -25,6 +25,7 @@ from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
+from striate.training.penalty import Penalty
 from striate.training.plan import Plan, make_plan
 from striate.training.precision import race
 from striate.version import __version__
@@ -123,6 +124,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
     splits = open_data(data, settings, settings.seed)
     plan = make_plan(settings, splits)
     model = _build(plan, device)
+    Penalty(model, plan.settings)  # says now whether its patterns match
     outcome: dict[str, Any] = {}
     work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
     if plan.settings.precision == "auto" and work < RACE_FROM:

@@ -26,6 +26,7 @@ from striate.models import Classifier
 from striate.runs.folder import Run
 from striate.training.finite import FiniteGuard
 from striate.training.optimizer import Optimizer, learning_rate
+from striate.training.penalty import Penalty
 from striate.training.state import TrainingState
 
 
@@ -37,7 +38,8 @@ class EpochResult:
         epoch: From 1.
         step: Steps done since the beginning of the run.
         lr: Learning rate of the last step.
-        train_loss, train_accuracy: Means over the epoch's (augmented) training pictures as they came.
+        train_loss, train_accuracy: Means over the epoch's (augmented) training pictures as they came, without
+            penalties.
         val_loss, val_accuracy: On the validation part, with averaged weights where they are averaged.
         seconds: Time of the epoch in this process, validation included.
         images_per_second: Training pictures per second, validation not included.
@@ -86,6 +88,7 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
     loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device)
     steps = settings.epochs * len(loader)
     optimizer = Optimizer(model, settings)
+    penalty = Penalty(model, settings)
     guard = FiniteGuard(device, settings.clip_norm)
     state = TrainingState(model, optimizer, settings, device)
 
@@ -105,7 +108,7 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
             torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
             optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
-            loss.backward()
+            (loss + penalty() if penalty else loss).backward()
             guard.watch(model, loss.detach(), state.step)
             if guard.found():
                 raise _diverged(guard, loader, data, run, len(loader))

@@ -58,7 +58,8 @@ def show(
         from striate.explain.drawing import save_figure
         from striate.explain.sheet import contact_sheet
 
-        save_figure(contact_sheet(splits, make_plan(parsed, splits).settings, parsed.seed), figure)
+        plan = make_plan(parsed, splits)
+        save_figure(contact_sheet(splits, plan.settings, parsed.seed, plan.spec.crop), figure)
     if json:
         classes = {name: dict(zip(splits.classes, count, strict=True)) for name, count in counts.items()}
         shape = list(splits.train.input_shape)

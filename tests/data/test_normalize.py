@@ -95,3 +95,12 @@ def test_without_mean_and_deviation_inputs_are_totensors_bit_for_bit(channels):
     assert torch.equal(ours, theirs)
     assert torch.equal(normalize(torch.from_numpy(images).float(), spec), theirs)
     assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_scaling_alone_gives_the_same_bits_on_cuda_and_whitening_nearly_so(kind):
+    images = torch.arange(256).byte().repeat(3 * 32).reshape(8, 3, 32, 32).to(kind)
+    raw, white = (spec_of(3, 32, mean=(0.0,) * 3, std=(1.0,) * 3), spec_of(3, 32, whiten=True))
+    assert torch.equal(normalize(images.cuda(), raw).cpu(), normalize(images, raw))
+    torch.testing.assert_close(normalize(images.cuda(), white).cpu(), normalize(images, white), rtol=1e-6, atol=1e-6)

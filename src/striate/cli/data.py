@@ -92,8 +92,9 @@ def fetch(name: Annotated[str, Parameter(help="A data set by name.")], /, *, dat
     """Download a data set, with its checksums, unless it is here already."""
     from striate.data.sources import SOURCES
 
-    SOURCES[name].load(data_dir)
-    print(f"{name}\t{SOURCES[name].find(data_dir)}")
+    source = SOURCES[name]
+    (source.fetch or source.load)(data_dir)
+    print(f"{name}\t{source.find(data_dir)}")
 
 
 def _text(path: Path | None) -> str | None:

@@ -1,11 +1,23 @@
-"""Keeping freed memory: a training step frees and takes the same few large blocks again and again."""
+"""Memory: how much is free, and keeping what was freed.
+
+A training step frees and takes the same few large blocks again and again.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def free_memory() -> int | None:
+    """Return the bytes of memory that are free now, or None on a system that does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
 
 
 def keep_freed_memory() -> bool:

@@ -23,11 +23,16 @@ class Source:
         load: From (data_dir, options) to Splits; downloads what is missing.
         find: The folder that holds it on this machine, or None.
         summary: One line for `striate data list`.
+        load_attribute: From what stands behind the colon ('Smiling' of 'celeba:Smiling', or '') and the settings
+            to Splits of the size they ask for; None where the colon is followed by classes.
+        fetch: Downloads what is missing, where reading it all only for that would take long; `load` by default.
     """
 
     load: Callable[[Path | None], Splits]
     find: Callable[[Path | None], Path | None]
     summary: str
+    load_attribute: Callable[[str, DataSettings], Splits] | None = None
+    fetch: Callable[[Path | None], object] | None = None
 
 
 SOURCES: Registry[Source] = Registry("data set")
@@ -53,7 +58,10 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         raise DataError("an empty name is no data set", where="DATA", fix="give a folder or a name: striate data list")
     base, _, subset = name.partition(":")
     if base in SOURCES:
-        splits = bring_to_size(SOURCES[base].load(settings.data_dir), settings)
+        source = SOURCES[base]
+        if source.load_attribute is not None:
+            return source.load_attribute(subset.strip(), settings)
+        splits = bring_to_size(source.load(settings.data_dir), settings)
         return _class_subset(splits, subset) if subset else splits
     path = Path(name).expanduser()
     if path.exists() or "/" in name or "\\" in name or name in (".", ".."):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -79,6 +81,8 @@ def test_evaluation_sees_the_centres():
     data, spec = dataset(7, 12, 11), spec_of(12, 11, (7, 8))
     seen = torch.cat(list(in_order(data, spec, 3, CPU)))
     assert torch.equal(seen, normalize(center_crop(data.images, [7, 8]), spec))
+    cut = replace(data, images=center_crop(data.images, [7, 8]))  # as the decoder gives them
+    assert torch.equal(torch.cat(list(in_order(cut, spec, 3, CPU))), seen)
 
 
 def test_a_decoded_picture_is_resized_and_then_cut():

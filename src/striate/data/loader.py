@@ -145,7 +145,10 @@ def comfortable_batch(spec: ImageSpec) -> int:
 
 
 def in_order(data: ImageDataset, spec: ImageSpec, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Yield the normalised pictures of a part in their own order, unaugmented and from the centre, for evaluation."""
-    images = data.images[:, :, *spec.centre]  # N C H W
+    """Yield the normalised pictures of a part in their own order, unaugmented, for evaluation.
+
+    Of pictures that are not cropped yet the network sees the centre.
+    """
+    images = data.images[:, :, *spec.centre] if data.input_shape == spec.picture_shape else data.images  # N C H W
     for start in range(0, len(data), batch_size):
         yield normalize(images[start : start + batch_size].to(device), spec)

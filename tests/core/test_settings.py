@@ -79,7 +79,7 @@ def test_wrong_type_is_refused_naming_key_value_and_rule(key, value, rule):
         ("lr", -1.0, "greater than 0"),
         ("momentum", 1.0, "less than 1"),
         ("momentum", -0.1, "greater than or equal to 0"),
-        ("val_share", 0, "greater than 0"),
+        ("val_share", -0.1, "greater than or equal to 0"),
         ("val_share", 1, "less than 1"),
         ("test_share", 1.0, "less than 1"),
         ("img_size", 7, "greater than or equal to 8"),
@@ -205,7 +205,7 @@ def test_an_options_help_says_what_it_is_and_its_default(name):
     ("name", "limits"),
     [
         ("epochs", "1 ≤ x ≤ 100000"),
-        ("val_share", "0 < x < 1"),
+        ("val_share", "0 ≤ x < 1"),
         ("momentum", "0 ≤ x < 1"),
         ("clip_norm", "0 < x"),
         ("first", "1 ≤ x"),

@@ -40,11 +40,20 @@ def test_input_shape_is_channels_height_width():
         ({"interpolation": "cubic"}, "'bicubic'"),
         ({"background": (0, 0)}, "background"),
         ({"colour": "red"}, "colour"),
+        ({"crop": (9, 9)}, "does not fit"),
+        ({"crop": (0, 4)}, "greater than or equal to 1"),
     ],
 )
 def test_inconsistent_spec_is_refused_with_the_rule(changed, rule):
     with pytest.raises(ValidationError, match=rule):
         ImageSpec(**{**GREY, **changed})
+
+
+def test_a_spec_written_before_there_were_crops_is_read():
+    spec = ImageSpec.model_validate_json(json.dumps({**GREY, "resize": "pad"}))
+    assert spec.crop is None
+    assert not spec.whiten
+    assert spec.input_shape == (1, 8, 9)
 
 
 @pytest.mark.parametrize("field", ["channels", "height", "width", "classes", "mean", "std"])
@@ -65,8 +74,10 @@ def test_spec_is_frozen():
     classes=st.lists(st.text(), unique=True, min_size=1, max_size=5),
     numbers=st.tuples(st.floats(-10, 10), st.floats(1e-6, 10)),
     resize=st.sampled_from(["crop", "pad", "squash"]),
+    crop=st.booleans(),
+    whiten=st.booleans(),
 )
-def test_spec_survives_json_bit_for_bit(channels, sides, classes, numbers, resize):
+def test_spec_survives_json_bit_for_bit(channels, sides, classes, numbers, resize, crop, whiten):
     spec = ImageSpec(
         channels=channels,
         height=sides[0],
@@ -75,6 +86,8 @@ def test_spec_survives_json_bit_for_bit(channels, sides, classes, numbers, resiz
         mean=(numbers[0],) * channels,
         std=(numbers[1],) * channels,
         resize=resize,
+        crop=(sides[0], max(sides[1] // 2, 1)) if crop else None,
+        whiten=whiten,
     )
     assert ImageSpec.model_validate_json(spec.model_dump_json()) == spec
     assert ImageSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec

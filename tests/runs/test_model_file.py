@@ -41,6 +41,17 @@ def test_every_model_comes_back_with_equal_outputs_and_card(tmp_path, make_spec,
     torch.testing.assert_close(loaded.model(images), model(images), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [0x10280, 0x10380, 0x10480, 0x10580])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path: Path, make_spec, length: int) -> None:
+    spec, architecture, path = make_spec(), Architecture(name="fast"), tmp_path / "model.safetensors"
+    model = build(architecture, spec)
+    save_model(path, model, ModelCard(architecture=architecture, spec=spec))
+    missing = length - int.from_bytes(path.read_bytes()[:8], "little")
+    save_model(path, model, ModelCard(architecture=architecture, spec=spec, data="x" * missing))
+    assert path.read_bytes().startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"))
+    assert load_model(path).card.spec == spec
+
+
 def test_equal_content_gives_equal_bytes(model_file: Path) -> None:
     loaded = load_model(model_file)
     again = model_file.with_name("again.safetensors")

@@ -13,6 +13,7 @@ from striate.core.errors import SettingsError
 from striate.core.settings import TrainSettings
 from striate.data.sources import open_data
 from striate.training.difficulty import neighbour_error
+from striate.training.job import prepare
 from striate.training.plan import make_plan
 from striate.training.precision import race
 
@@ -78,3 +79,45 @@ def test_the_race_leaves_the_network_alone_and_chooses_by_its_times(make_job) ->
     assert all(p.grad is None for p in job.model.parameters())
     faster = result["fp32_ms"] > 1.1 * result["bf16_ms"]
     assert result["chosen"] == ("bf16" if faster else "fp32")
+
+
+def test_the_network_is_built_for_the_crop_and_the_shift_is_left_out(digits) -> None:
+    big = open_data("digits", TrainSettings(img_size=40), seed=0)
+    plan = make_plan(TrainSettings(crop=24, epochs=1), big)
+    assert plan.spec.picture_shape == (1, 40, 40)
+    assert plan.spec.input_shape == (1, 24, 24)
+    assert plan.settings.shift == 0
+    assert "crop" in plan.reasons["shift"]
+    assert "40×40" in plan.lines()[0]
+    assert "crop 24×24" in plan.lines()[0]
+    seen = make_plan(TrainSettings(epochs=1), open_data("digits", TrainSettings(img_size=24), seed=0))
+    assert plan.architecture == seen.architecture
+    assert make_plan(TrainSettings(crop=24, shift=3, epochs=1), big).settings.shift == 3
+    assert "crop" not in make_plan(TrainSettings(epochs=1), digits).lines()[0]
+
+
+def test_a_crop_larger_than_the_pictures_is_told_with_all_else_and_the_remedy(digits) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_plan(TrainSettings(crop=9, hue=0.1, epochs=1), digits)
+    assert "--crop 8 or less" in str(caught.value)
+    assert "--img-size 9 or more" in str(caught.value)
+    assert "hue" in str(caught.value)
+    with pytest.raises(SettingsError, match="crop"):
+        TrainSettings.parse({"crop": 7})
+
+
+def test_a_crop_too_small_for_the_network_is_refused_with_the_remedy(digits, tmp_path) -> None:
+    settings = TrainSettings(model="fashion-cnn", img_size=28, crop=12, epochs=1, device="cpu")
+    with pytest.raises(SettingsError, match="these have 12") as caught:
+        prepare("digits", settings, given=frozenset(), out=tmp_path, name=None)
+    assert "--crop" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("normalize", "told"), [("data", False), ("picture", True), ("none", True)])
+def test_the_spec_says_how_pictures_are_normalised(digits, normalize, told) -> None:
+    plan = make_plan(TrainSettings(normalize=normalize, epochs=1), digits)
+    statistics = digits.train.mean_std()
+    assert (plan.spec.mean, plan.spec.std) == (((0.0,), (1.0,)) if normalize == "none" else statistics)
+    assert plan.spec.whiten == (normalize == "picture")
+    assert (f"normalize {normalize}" in plan.lines()[0]) == told

@@ -58,7 +58,8 @@ def show(
         from striate.explain.drawing import save_figure
         from striate.explain.sheet import contact_sheet
 
-        save_figure(contact_sheet(splits, make_plan(parsed, splits).settings, parsed.seed), figure)
+        plan = make_plan(parsed, splits)
+        save_figure(contact_sheet(splits, plan.settings, parsed.seed, plan.spec.crop), figure)
     if json:
         classes = {name: dict(zip(splits.classes, count, strict=True)) for name, count in counts.items()}
         shape = list(splits.train.input_shape)
@@ -91,8 +92,9 @@ def fetch(name: Annotated[str, Parameter(help="A data set by name.")], /, *, dat
     """Download a data set, with its checksums, unless it is here already."""
     from striate.data.sources import SOURCES
 
-    SOURCES[name].load(data_dir)
-    print(f"{name}\t{SOURCES[name].find(data_dir)}")
+    source = SOURCES[name]
+    (source.fetch or source.load)(data_dir)
+    print(f"{name}\t{source.find(data_dir)}")
 
 
 def _text(path: Path | None) -> str | None:

@@ -51,6 +51,8 @@ class Stream(IntEnum):
     MIX_X = 23
     MIX_Y = 24
     STEP = 25
+    WINDOW_X = 26
+    WINDOW_Y = 27
 
 
 W = TypeVar("W", int, Tensor)

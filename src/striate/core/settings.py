@@ -20,6 +20,7 @@ from striate.core.errors import SettingsError
 from striate.core.spec import MAX_SIDE, Interpolation, Resize
 
 Precision = Literal["auto", "fp32", "bf16"]
+Normalization = Literal["data", "picture", "none"]
 
 
 class Settings(BaseModel):
@@ -80,16 +81,24 @@ def chosen(description: str, **rules: Any) -> Any:
 
 
 class DataSettings(Settings):
-    """Which pictures, and how they are brought to one size."""
+    """Which pictures, and how they become the network's input."""
 
     data_dir: Path | None = Field(None, description="Folder that holds data sets by name, before STRIATE_DATA")
     first: int | None = Field(None, ge=1, description="Train on N pictures only: the first; of a folder, evenly spread")
-    val_share: float | None = chosen("Share held out for validation where the data has no such part", gt=0, lt=1)
+    val_share: float | None = chosen(
+        "Share held out for validation where the data have no such part; 0: none", ge=0, lt=1
+    )
     test_share: float = Field(0.1, gt=0, lt=1, description="Share held out for test where nothing else is split")
     img_size: int | None = chosen("Side of the pictures in pixels", ge=8, le=MAX_SIDE)
     channels: Literal[1, 3] | None = chosen("1 for grey, 3 for colour")
     resize: Resize = Field("crop", description="How other aspect ratios become square")
     interpolation: Interpolation = Field("bilinear", description="Filter of the resize")
+    crop: int | None = Field(
+        None, ge=8, le=MAX_SIDE, description="Side of the part the network sees: random in training, else the centre"
+    )
+    normalize: Normalization = Field(
+        "data", description="By mean and deviation of the data, of each picture, or only to 0 … 1"
+    )
     skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
 
 

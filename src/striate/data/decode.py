@@ -189,7 +189,7 @@ def decode(source: Path | bytes, spec: ImageSpec, where: object | None = None) -
 
     Args:
         source: A path, or the file's bytes.
-        spec: Channels, size, resize, interpolation and background.
+        spec: Channels, size, resize, interpolation, background and crop.
         where: The name for error messages; the path by default.
 
     Raises:
@@ -203,6 +203,7 @@ def decode(source: Path | bytes, spec: ImageSpec, where: object | None = None) -
 
 
 def picture_to_spec(picture: Image.Image, spec: ImageSpec, where: object = "picture") -> Pixels:
-    """Return an open picture's pixels as the ImageSpec wants them: uint8 H W C."""
+    """Return an open picture's pixels as the network sees them, centre crop included: uint8 H W C."""
     pixels = to_pixels(picture, spec.channels, spec.background, where)
-    return fit(pixels, spec.height, spec.width, spec.resize, spec.interpolation, spec.background)
+    fitted = fit(pixels, spec.height, spec.width, spec.resize, spec.interpolation, spec.background)
+    return fitted[spec.centre]

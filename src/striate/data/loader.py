@@ -36,15 +36,42 @@ class Batch:
 def normalize(images: Tensor, spec: ImageSpec) -> Tensor:
     """Return network inputs: (pixel / 255 − mean) / std per channel, float32, channels last in memory.
 
+    Mean 0 and std 1 give pixel / 255 exactly; with `spec.whiten` each picture is normalised by itself.
     Every surface (training, evaluation, prediction, serving) passes its pixels through this function.
+
+    Args:
+        images: N C H W, uint8 or float on 0 … 255; what the network sees, already cropped.
+    """
+    images = images.contiguous(memory_format=torch.channels_last)
+    if spec.whiten:
+        return whiten(images)
+    if not any(spec.mean) and all(value == 1 for value in spec.std):
+        # a divisor on the device: by a plain number, CUDA multiplies with its rounded reciprocal
+        return images / torch.tensor(255.0, device=images.device)
+    mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
+    std = torch.tensor(spec.std, device=images.device)[:, None, None]
+    return (images * (1 / (255 * std))).sub_(mean / std)
+
+
+def whiten(images: Tensor) -> Tensor:
+    """Return (x − m) / max(s, 1/√n), float32, with each picture's own mean m and standard deviation s.
+
+    m and s are over all n = C·H·W values x of a picture, on 0 … 255; those of a uniform picture become
+    zeros. The formula is that of TensorFlow's per_image_standardization.
 
     Args:
         images: N C H W, uint8 or float on 0 … 255.
     """
-    mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
-    std = torch.tensor(spec.std, device=images.device)[:, None, None]
-    scaled = images.contiguous(memory_format=torch.channels_last) * (1 / (255 * std))
-    return scaled.sub_(mean / std)
+    count = images.shape[1:].numel()
+    if images.dtype == torch.uint8:
+        # sums of whole numbers are exact in any order, so that a picture's input does not depend on its batch
+        whole = images.sum((1, 2, 3), keepdim=True, dtype=torch.int64) // count
+        centred = images.int() - whole.int()
+        rest = centred.sum((1, 2, 3), keepdim=True) / count
+        variance = centred.square().sum((1, 2, 3), keepdim=True) / count - rest.square()
+        return (centred - rest).div_(variance.clamp_min_(1 / count).sqrt_())
+    variance, mean = torch.var_mean(images.float(), (1, 2, 3), correction=0, keepdim=True)
+    return (images - mean).div_(variance.clamp_min_(1 / count).sqrt_())
 
 
 class Loader:
@@ -76,7 +103,7 @@ class Loader:
         self.device = device
         self.images = data.images.to(device)
         self.labels = data.labels.to(device)
-        self.augment = Augment(settings, (spec.height, spec.width), spec.mean)
+        self.augment = Augment(settings, (spec.height, spec.width), spec.mean, spec.crop)
         count = len(data)
         self.bounds = [*range(0, count, batch_size), count]
         if len(self.bounds) > 2 and self.bounds[-1] - self.bounds[-2] == 1:
@@ -101,7 +128,7 @@ class Loader:
         labels = self.labels[indices]
         parameters = self.augment.draw(self.seed, epoch, indices)
         images = normalize(self.augment.apply(self.images[indices], parameters), self.spec)
-        mix = draw_mix(self.settings, (self.spec.height, self.spec.width), self.seed, epoch, indices)
+        mix = draw_mix(self.settings, self.spec.input_shape[1:], self.seed, epoch, indices)
         if mix is None:
             return Batch(images, labels, labels, indices)
         images, targets = apply_mix(images, labels, mix, len(self.spec.classes))
@@ -113,10 +140,15 @@ class Loader:
 
 def comfortable_batch(spec: ImageSpec) -> int:
     """Return how many pictures to pass at once where no gradient is needed: up to 500, fewer of large ones."""
-    return max(1, min(500, 2**22 // (spec.height * spec.width)))
+    _, height, width = spec.input_shape
+    return max(1, min(500, 2**22 // (height * width)))
 
 
 def in_order(data: ImageDataset, spec: ImageSpec, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Yield the normalised pictures of a part in their own order, unaugmented, for evaluation."""
+    """Yield the normalised pictures of a part in their own order, unaugmented, for evaluation.
+
+    Of pictures that are not cropped yet the network sees the centre.
+    """
+    images = data.images[:, :, *spec.centre] if data.input_shape == spec.picture_shape else data.images  # N C H W
     for start in range(0, len(data), batch_size):
-        yield normalize(data.images[start : start + batch_size].to(device), spec)
+        yield normalize(images[start : start + batch_size].to(device), spec)

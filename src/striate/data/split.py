@@ -45,13 +45,13 @@ def hold_out(part: ImageDataset, share: float, seed: int, round_: int = 0) -> tu
 def complete(splits: Splits, val_share: float | None, test_share: float, seed: int) -> Splits:
     """Return the splits with a validation part, and with a test part where there was nothing but training data.
 
-    Without `val_share`, a tenth of the training pictures is held out, at most about 5,000. A data set that
+    With `val_share` None, a tenth of the training pictures is held out, at most about 5,000. A data set that
     comes with a validation part but no test part keeps it so: its pictures are then what is measured.
     """
     if splits.val is None and splits.test is None:
         train, test = hold_out(splits.train, test_share, seed, round_=1)
         splits = replace(splits, train=train, test=test)
-    if splits.val is None:
+    if splits.val is None and val_share != 0:
         share = val_share or min(DEFAULT_SHARE, MAX_HELD_OUT / len(splits.train))
         train, val = hold_out(splits.train, share, seed)
         # with two pictures per class, the test part has taken all that can be spared

@@ -40,7 +40,8 @@ def measure(
     else:
         settings = DataSettings(
             data_dir=data_dir,
-            img_size=spec.height,
+            img_size=min(spec.height, spec.width),
+            crop=spec.crop and spec.crop[0],
             channels=spec.channels,
             resize=spec.resize,
             interpolation=spec.interpolation,
@@ -72,9 +73,9 @@ def _choose_part(splits: Splits, part: str | None) -> tuple[str, ImageDataset]:
 
 def _for_network(pictures: ImageDataset, spec: ImageSpec, name: str) -> ImageDataset:
     """Return the pictures with the network's class numbers, matched by name."""
-    if pictures.input_shape != spec.input_shape:
+    if pictures.input_shape != spec.picture_shape:
         raise DataError(
-            f"pictures of C H W = {pictures.input_shape}; the network takes {spec.input_shape}",
+            f"pictures of C H W = {pictures.input_shape}; the network takes {spec.picture_shape}",
             where=name,
             fix="measure on data of the same kind",
         )

@@ -17,7 +17,7 @@ from torch import Tensor
 from striate.core.device import choose_device
 from striate.core.errors import DataError
 from striate.core.spec import ImageSpec
-from striate.data.decode import Pixels, decode, fit, picture_to_spec, to_pixels
+from striate.data.decode import Pixels, decode, picture_to_spec
 from striate.data.loader import comfortable_batch, normalize
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
 
@@ -108,9 +108,7 @@ class Predictor:
                 where=where,
                 fix="give H W, H W 3 or H W 4 arrays, or 1 H W, 3 H W or 4 H W tensors; a batch as a list",
             )
-        spec = self.spec
-        pixels = to_pixels(Image.fromarray(np.ascontiguousarray(array)), spec.channels, spec.background, where)
-        return fit(pixels, spec.height, spec.width, spec.resize, spec.interpolation, spec.background)
+        return picture_to_spec(Image.fromarray(np.ascontiguousarray(array)), self.spec, where)
 
     def inputs(self, pictures: Sequence[Picture]) -> Tensor:
         """Return the network's inputs for pictures, float32 N C H W on the device: exactly evaluation's."""

@@ -15,10 +15,12 @@ SAMPLES = 3
 EPOCHS = 4
 
 
-def contact_sheet(data: Splits, settings: AugmentSettings, seed: int = 0) -> Figure:
+def contact_sheet(
+    data: Splits, settings: AugmentSettings, seed: int = 0, crop: tuple[int, int] | None = None
+) -> Figure:
     """Return a figure: a column per class (the first ten), rows of originals over one of them in later epochs.
 
-    The changed pictures are those that training with these settings would see.
+    The changed pictures are those that training with these settings would see: of `crop` (height, width) if given.
     """
     train = data.train
     shown = range(min(len(data.classes), MAX_CLASSES))
@@ -29,7 +31,7 @@ def contact_sheet(data: Splits, settings: AugmentSettings, seed: int = 0) -> Fig
     ]
     firsts = torch.tensor([m[0] for m in members])
     _, _, height, width = train.images.shape
-    augment = Augment(settings, (height, width), train.mean_std()[0])
+    augment = Augment(settings, (height, width), train.mean_std()[0], crop)
     changed = [list(augment.apply(train.images[firsts], augment.draw(seed, epoch, firsts))) for epoch in range(EPOCHS)]
     return picture_grid(
         rows=[*originals, *changed],

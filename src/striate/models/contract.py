@@ -106,5 +106,5 @@ def require_side(name: str, input_shape: tuple[int, int, int], least: int) -> No
     if side < least:
         raise SettingsError(
             f"model '{name}' needs pictures of {least} pixels or more; these have {side}",
-            fix=f"use --img-size {least} or more, or another --model",
+            fix=f"use --img-size {least} or more (and no --crop under it), or another --model",
         )

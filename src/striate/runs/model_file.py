@@ -103,7 +103,12 @@ def _read(path: Path) -> bytes:
     if not path.is_file():
         raise ModelFileError("not a regular file", where=path, fix=fix)
     with open(path, "rb") as file:
-        head = file.read(8)
+        head = file.read(9)
+    size = path.stat().st_size
+    length = struct.unpack("<Q", head[:8])[0] if len(head) == 9 else 0
+    # before the others: a header of 640 bytes begins with the two bytes of a pickle
+    if 2 <= length <= min(MAX_HEADER, size - 8) and head[8:] == b"{":
+        return path.read_bytes()
     for magic, kind in _FOREIGN.items():
         if head.startswith(magic):
             raise ModelFileError(
@@ -111,11 +116,7 @@ def _read(path: Path) -> bytes:
                 where=path,
                 fix="give a model.safetensors written by striate",
             )
-    size = path.stat().st_size
-    length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-    if not 2 <= length <= min(MAX_HEADER, size - 8):
-        raise ModelFileError("not a safetensors file, or cut off", where=path, fix=fix)
-    return path.read_bytes()
+    raise ModelFileError("not a safetensors file, or cut off", where=path, fix=fix)
 
 
 def read_card(data: bytes, path: Path) -> ModelCard:

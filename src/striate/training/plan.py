@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from striate.core.device import choose_device
 from striate.core.errors import SettingsError
@@ -55,11 +55,16 @@ class Plan:
             "saturation": s.saturation, "hue": s.hue, "erase": s.erase, "mixup": s.mixup, "cutmix": s.cutmix,
         }  # fmt: skip
         active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
-        channels, height, width = self.spec.input_shape
+        channels, height, width = self.spec.picture_shape
+        pictures = [f"{height}×{width} {'grey' if channels == 1 else 'colour'}", f"{len(self.spec.classes)} classes"]
+        if self.spec.crop:
+            pictures.append("crop {}×{}".format(*self.spec.crop))
+        if s.normalize != "data":
+            pictures.append(f"normalize {s.normalize}")
         epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         return [
-            f"pictures   {height}×{width} {'grey' if channels == 1 else 'colour'}, {len(self.spec.classes)} classes",
+            f"pictures   {', '.join(pictures)}",
             f"network    {self.architecture.name}{options}",
             f"schedule   {epochs}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
             f"augment    {', '.join(active) or 'nothing'}",
@@ -75,9 +80,12 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     """
     _, height, width = data.train.input_shape
     count = len(data.train)
-    mean, std = data.train.mean_std()
+    least = min(height, width)
+    channels: Literal[1, 3] = 1 if data.train.input_shape[0] == 1 else 3
+    raw = settings.normalize == "none"
+    mean, std = ((0.0,) * channels, (1.0,) * channels) if raw else data.train.mean_std()
     spec = ImageSpec(
-        channels=1 if len(mean) == 1 else 3,
+        channels=channels,
         height=height,
         width=width,
         classes=data.classes,
@@ -85,7 +93,11 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         std=std,
         resize=settings.resize,
         interpolation=settings.interpolation,
+        # one that does not fit is refused below, with all else that is wrong
+        crop=(settings.crop, settings.crop) if settings.crop and settings.crop <= least else None,
+        whiten=settings.normalize == "picture",
     )
+    side = min(spec.input_shape[1:])
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
 
@@ -99,7 +111,8 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
     options: dict[str, Any] = {}
     if model == "fast":
-        options["widths"] = _fast_widths(min(height, width), spec.channels)
+        options["widths"] = _fast_widths(side, spec.channels)
+    options |= {key: getattr(settings, key) for key in ("norm", "dropout") if getattr(settings, key) is not None}
 
     batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)
     batch = min(
@@ -123,7 +136,10 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         data.mirror_safe,
         "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels",
     )
-    choose("shift", max(1, min(height, width) // 16), "a sixteenth of the side, at least one pixel")
+    if settings.crop:
+        choose("shift", 0, "the random crop moves the pictures")
+    else:
+        choose("shift", max(1, side // 16), "a sixteenth of the side, at least one pixel")
 
     complete = settings.with_values(**chosen)
     _refuse_contradictions(complete, data, spec)
@@ -146,8 +162,15 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
         problems.append("saturation and hue have no effect on grey pictures: leave them out, or use --channels 3")
     if settings.patience is not None and data.val is None:
         problems.append("patience needs a validation part: use --val-share")
-    if settings.shift and settings.shift >= min(spec.height, spec.width):
-        problems.append(f"shift {settings.shift} is as large as the picture ({spec.height} × {spec.width})")
+    _, height, width = spec.input_shape
+    if settings.shift and settings.shift >= min(height, width):
+        problems.append(f"shift {settings.shift} is as large as the picture ({height} × {width})")
+    least = min(spec.height, spec.width)
+    if settings.crop and settings.crop > least:
+        problems.append(
+            f"crop {settings.crop} is larger than the pictures ({spec.height} × {spec.width}): "
+            f"use --crop {least} or less, or --img-size {settings.crop} or more"
+        )
     if settings.batch_size == 1:
         problems.append("batch_size 1 leaves batch norm nothing to normalise over: use 2 or more")
     if problems:

@@ -1,8 +1,9 @@
 """Flip, rotation, zoom, shift and crop of each sample, composed to one affine map and resampled once.
 
 A matrix maps a point of the output to the point of the input it is read from, both in pixels from the
-picture's centre, x to the right and y down. Crop comes first, then flip, then rotation and zoom about
-the centre, then shift. Whole-pixel shifts and flips alone are an exact gather without interpolation.
+picture's centre, x to the right and y down. Window and crop come first, then flip, then rotation and zoom
+about the centre, then shift. Windows, whole-pixel shifts and flips alone are an exact gather without
+interpolation.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Geometry:
         angle: degrees counter-clockwise, N, or None where no sample is rotated, zoomed or cropped.
         zoom: factor, N; above 1 enlarges.
         crop: N 4; left, top, width and height in pixels of the box that fills the output.
+        window: int64, N 2; left and top of the part, of the output's own size, that is seen where `crop` is None.
     """
 
     mirror: Tensor
@@ -41,6 +43,7 @@ class Geometry:
     angle: Tensor | None = None
     zoom: Tensor | None = None
     crop: Tensor | None = None
+    window: Tensor | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -49,19 +52,25 @@ class Geometry:
 
 
 def draw_geometry(
-    settings: AugmentSettings, size: tuple[int, int], seed: int, epoch: int, indices: Tensor
+    settings: AugmentSettings,
+    size: tuple[int, int],
+    seed: int,
+    epoch: int,
+    indices: Tensor,
+    seen: tuple[int, int] | None = None,
 ) -> Geometry | None:
     """Return each sample's parameters, a pure function of the arguments; None where nothing may move.
 
     Args:
         size: (height, width) of the pictures.
         indices: int64, N; the samples' numbers in the training part.
+        seen: (height, width) of the part, placed at random, in which all else happens; None: the whole picture.
     """
 
     def chance(stream: Stream) -> Tensor:
         return uniform(seed, epoch, indices, stream)
 
-    if not settings.flip and not settings.flip_vertical and not settings.shift and not _interpolates(settings):
+    if seen is None and not (settings.flip or settings.flip_vertical or settings.shift or _interpolates(settings)):
         return None
     none = torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
     mirror = chance(Stream.FLIP_HORIZONTAL) < 0.5 if settings.flip else none
@@ -72,12 +81,24 @@ def draw_geometry(
         shift = places.floor().long() - settings.shift
     angle = (2 * chance(Stream.ROTATE) - 1) * settings.rotate if settings.rotate else None
     zoom = 1 + (2 * chance(Stream.ZOOM) - 1) * settings.zoom if settings.zoom else None
-    crop = _draw_crop(settings.crop_scale, size, seed, epoch, indices) if settings.crop_scale < 1 else None
-    return Geometry(mirror, flip, shift, angle, zoom, crop)
+    window = None if seen is None else _draw_window(size, seen, seed, epoch, indices)
+    crop = None
+    if settings.crop_scale < 1:
+        crop = _draw_crop(settings.crop_scale, seen or size, seed, epoch, indices)
+        if window is not None:
+            crop[:, :2] += window
+            window = None
+    return Geometry(mirror, flip, shift, angle, zoom, crop, window)
 
 
 def _interpolates(settings: AugmentSettings) -> bool:
     return bool(settings.rotate or settings.zoom or settings.crop_scale < 1)
+
+
+def _draw_window(size: tuple[int, int], seen: tuple[int, int], seed: int, epoch: int, indices: Tensor) -> Tensor:
+    """Return left and top, int64 N 2, uniform over all places where the window lies inside the picture."""
+    places = torch.tensor([size[1] - seen[1] + 1, size[0] - seen[0] + 1], device=indices.device)
+    return (uniform(seed, epoch, indices, [Stream.WINDOW_X, Stream.WINDOW_Y]) * places).floor().long()
 
 
 def _draw_crop(smallest: float, size: tuple[int, int], seed: int, epoch: int, indices: Tensor) -> Tensor:
@@ -108,16 +129,18 @@ def apply_geometry(
         edges: 'reflect' mirrors the picture at its edge (edge pixel repeated); 'zero' fills with 0.
         size: (height, width) of the output; the input's by default.
     """
-    size = size or (images.shape[2], images.shape[3])
-    if geometry.is_exact and size == (images.shape[2], images.shape[3]):
-        return _gather(images, geometry, edges)
-    return resample(images, affine_matrix(geometry, (images.shape[2], images.shape[3]), size), edges, size)
+    whole = (images.shape[2], images.shape[3])
+    size = size or whole
+    if geometry.is_exact and (size == whole or geometry.window is not None):
+        return _gather(images, geometry, edges, size)
+    return resample(images, affine_matrix(geometry, whole, size), edges, size)
 
 
-def _gather(images: Tensor, geometry: Geometry, edges: Edges) -> Tensor:
+def _gather(images: Tensor, geometry: Geometry, edges: Edges, size: tuple[int, int]) -> Tensor:
     _, _, height, width = images.shape
-    rows, rows_inside = _source_index(height, geometry.shift[:, 1], geometry.flip, edges)  # N H
-    columns, columns_inside = _source_index(width, geometry.shift[:, 0], geometry.mirror, edges)  # N W
+    left, top = (None, None) if geometry.window is None else geometry.window.unbind(1)
+    rows, rows_inside = _source_index(height, size[0], top, geometry.shift[:, 1], geometry.flip)  # N H
+    columns, columns_inside = _source_index(width, size[1], left, geometry.shift[:, 0], geometry.mirror)  # N W
     samples = torch.arange(len(images), device=images.device)[:, None, None]
     moved = images.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]]  # N H W C
     if edges == "zero":
@@ -125,10 +148,12 @@ def _gather(images: Tensor, geometry: Geometry, edges: Edges) -> Tensor:
     return moved.permute(0, 3, 1, 2)  # N C H W
 
 
-def _source_index(side: int, shift: Tensor, flipped: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+def _source_index(side: int, seen: int, start: Tensor | None, shift: Tensor, flipped: Tensor) -> tuple[Tensor, Tensor]:
     """Return, for each sample and output place along one axis, the input place and whether it is inside."""
-    place = torch.arange(side, device=shift.device) - shift[:, None]  # N side
-    place = torch.where(flipped[:, None], side - 1 - place, place)
+    place = torch.arange(seen, device=shift.device) - shift[:, None]  # N seen
+    place = torch.where(flipped[:, None], seen - 1 - place, place)
+    if start is not None:
+        place = place + start[:, None]
     inside = (place >= 0) & (place < side)
     folded = place.remainder(2 * side)
     return torch.where(folded < side, folded, 2 * side - 1 - folded), inside
@@ -137,8 +162,8 @@ def _source_index(side: int, shift: Tensor, flipped: Tensor, edges: Edges) -> tu
 def affine_matrix(geometry: Geometry, size: tuple[int, int], output: tuple[int, int]) -> Tensor:
     """Return the maps from output to input points as float32 N 2 3, in pixels from the centres.
 
-    With R the rotation by the angle, z the zoom, F the flips, S and c the crop's scale and centre and
-    t the shift: p_in = S F R⁻¹ (p_out − t) / z + c.
+    With R the rotation by the angle, z the zoom, F the flips, S and c the scale and centre of the crop (or
+    window: S = 1) and t the shift: p_in = S F R⁻¹ (p_out − t) / z + c.
     """
     count, device = len(geometry.mirror), geometry.mirror.device
     height, width = size
@@ -154,6 +179,9 @@ def affine_matrix(geometry: Geometry, size: tuple[int, int], output: tuple[int, 
         centre = torch.stack([left + (box_width - width) / 2, top + (box_height - height) / 2], 1)
     else:
         stretch, centre = torch.ones(count, 2, device=device), torch.zeros(count, 2, device=device)
+        if geometry.window is not None:
+            margin = torch.tensor([width - output[1], height - output[0]], device=device)
+            centre = geometry.window - margin / 2
     linear = (stretch * signs)[:, :, None] * linear
     offset = centre - (linear @ geometry.shift.to(linear.dtype)[:, :, None])[:, :, 0]
     return torch.cat([linear, offset[:, :, None]], 2)

@@ -28,26 +28,35 @@ class Augment:
     Args:
         settings: Which changes, and how strong.
         size: (height, width) of the pictures.
-        mean: The training part's mean colour on [0, 1], which fills erased boxes.
+        mean: The colour on [0, 1] that fills erased boxes: what normalisation by channel makes 0.
+        crop: (height, width) of the part of each picture that the network sees; None: the whole.
     """
 
-    def __init__(self, settings: AugmentSettings, size: tuple[int, int], mean: tuple[float, ...]) -> None:
+    def __init__(
+        self,
+        settings: AugmentSettings,
+        size: tuple[int, int],
+        mean: tuple[float, ...],
+        crop: tuple[int, int] | None = None,
+    ) -> None:
         self.settings = settings
         self.size = size
+        self.crop = crop
+        self.seen = crop or size
         self.fill = torch.tensor([round(255 * value) for value in mean])
 
     def draw(self, seed: int, epoch: int, indices: Tensor) -> Parameters:
         """Return the parameters of the samples `indices` (int64, N) in an epoch: a pure function."""
         return Parameters(
-            geometry=draw_geometry(self.settings, self.size, seed, epoch, indices),
+            geometry=draw_geometry(self.settings, self.size, seed, epoch, indices, self.crop),
             color=draw_color(self.settings, seed, epoch, indices),
-            boxes=draw_boxes(self.settings, self.size, seed, epoch, indices),
+            boxes=draw_boxes(self.settings, self.seen, seed, epoch, indices),
         )
 
     def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Return the changed pictures, N C H W: uint8 where only whole pixels moved, else float32 0 … 255."""
         if parameters.geometry is not None:
-            images = apply_geometry(images, parameters.geometry, self.settings.edges)
+            images = apply_geometry(images, parameters.geometry, self.settings.edges, self.seen)
         if parameters.color is not None:
             images = apply_color(images, parameters.color)
         if parameters.boxes is not None:

@@ -12,6 +12,7 @@ from striate.core.registry import Registry, nearest
 from striate.core.settings import DataSettings
 from striate.data import split
 from striate.data.dataset import Splits
+from striate.data.find import search_roots
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
 
@@ -24,11 +25,16 @@ class Source:
         load: From (data_dir, options) to Splits; downloads what is missing.
         find: The folder that holds it on this machine, or None.
         summary: One line for `striate data list`.
+        load_attribute: From what stands behind the colon ('Smiling' of 'celeba:Smiling', or '') and the settings
+            to Splits of the size they ask for; None where the colon is followed by classes.
+        fetch: Downloads what is missing, where reading it all only for that would take long; `load` by default.
     """
 
     load: Callable[[Path | None], Splits]
     find: Callable[[Path | None], Path | None]
     summary: str
+    load_attribute: Callable[[str, DataSettings], Splits] | None = None
+    fetch: Callable[[Path | None], object] | None = None
 
 
 SOURCES: Registry[Source] = Registry("data set")
@@ -57,15 +63,14 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         raise DataError("an empty name is no data set", where="DATA", fix="give a folder or a name: striate data list")
     base, _, subset = name.partition(":")
     if base in SOURCES:
-        splits = SOURCES[base].load(settings.data_dir)
-        if subset:
-            splits = _class_subset(splits, subset)
+        splits = _load_source(base, subset.strip(), settings)
         if is_there(Path(name)):
             splits = replace(splits, notes=[*splits.notes, f"the data set '{name}', not the folder here: ./{name}"])
-        return bring_to_size(splits, settings)
-    path = user_path(name)
-    if is_there(path) or "/" in name or "\\" in name or name in (".", ".."):
-        return load_folder(path, settings)
+        return splits
+    folder, subset = _find_folder(name, settings.data_dir)
+    if folder is not None:
+        splits = load_folder(folder, settings)
+        return _class_subset(splits, subset) if subset else splits
     guess = nearest(base, SOURCES)
     hint = f"did you mean '{guess}'? " if guess else ""
     raise DataError(
@@ -73,6 +78,29 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         where=name,
         fix=f"{hint}give a folder, or one of {', '.join(SOURCES)}",
     )
+
+
+def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
+    source = SOURCES[name]
+    if source.load_attribute is not None:
+        return source.load_attribute(subset, settings)
+    splits = source.load(settings.data_dir)
+    return bring_to_size(_class_subset(splits, subset) if subset else splits, settings)
+
+
+def _find_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
+    """Return the folder meant by 'FOLDER' or 'FOLDER:class,class', here or below the data folders, and the classes."""
+    path = user_path(name)
+    if is_there(path):
+        return path, ""
+    base, _, subset = name.rpartition(":")
+    if base and is_there(user_path(base)):
+        return user_path(base), subset
+    if "/" in name or "\\" in name or name in (".", ".."):
+        return path, ""  # meant as a path: what is wrong with it is told on reading
+    base, _, subset = name.partition(":")
+    below = (root / base for root in search_roots(data_dir))
+    return next((folder for folder in below if is_there(folder) and folder.is_dir()), None), subset
 
 
 def _class_subset(splits: Splits, subset: str) -> Splits:

@@ -1,0 +1,303 @@
+"""CelebA: 202,599 aligned faces of 178×218, in two classes by one of their 40 attributes (Liu et al. 2015).
+
+Read are the authors' own files: the pictures (a folder, or their zip archive as it is downloaded), a table
+of attributes and a table of parts. Only the pictures asked for are decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from striate.core.errors import DataError, SettingsError
+from striate.core.memory import require_memory
+from striate.core.registry import nearest
+from striate.core.settings import DataSettings
+from striate.core.spec import ImageSpec
+from striate.data.dataset import FileRecord, ImageDataset, Splits
+from striate.data.decode import MAX_BYTES, decode, read_bytes
+from striate.data.find import fetch_or_explain, find_folder
+from striate.data.sources.registry import SOURCES, Source
+
+PICTURES = "img_align_celeba"
+ARCHIVE = f"{PICTURES}.zip"
+ATTRIBUTE_TABLE = "list_attr_celeba.txt"
+PART_TABLE = "list_eval_partition.txt"
+PARTS = {"0": "train", "1": "val", "2": "test"}
+HEIGHT, WIDTH = 218, 178
+SIDE = 64  # by default
+ATTRIBUTES = (
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
+    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
+    "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache",
+    "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks",
+    "Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick",
+    "Wearing_Necklace", "Wearing_Necktie", "Young",
+)  # fmt: skip
+_CHUNK = 256
+_SHOWN = 10
+
+
+def load_celeba(attribute: str, settings: DataSettings) -> Splits:
+    """Return the faces without and with an attribute, classes 0 and 1, in the authors' three parts.
+
+    With `crop` the pictures keep their whole height (78 × 64 for a side of 64), so that there is something to
+    crop from. `first` limits what is decoded of the training part.
+
+    Raises:
+        SettingsError: No such attribute, none or several.
+        DataError: A table or picture is missing or damaged; the message names all of them.
+        ResourceError: Not here and not to be downloaded, or too large for the memory.
+    """
+    _require_attribute(attribute)
+    folder = fetch_celeba(settings.data_dir)
+    present = read_attribute(folder / ATTRIBUTE_TABLE, attribute)
+    parts = read_parts(folder / PART_TABLE, present)
+    parts["train"] = parts["train"][: settings.first]
+    spec = _working_spec(attribute, settings)
+    count = sum(map(len, parts.values()))
+    require_memory(
+        count * spec.channels * spec.height * spec.width,
+        f"{count:,} pictures of {spec.height} × {spec.width}",
+        where=folder,
+        fix=f"use fewer or smaller pictures: --first 20000, --img-size {spec.width // 2}",
+    )
+    with _pictures(folder) as read:
+        decoded = {part: _decode(names, read, spec) for part, names in parts.items()}
+    bad = {name: error for _, errors in decoded.values() for name, error in errors.items()}
+    if bad and not settings.skip_bad:
+        reasons = _some([f"\n  {name}: {error.what}" for name, error in bad.items()])
+        raise DataError(
+            f"{len(bad)} pictures cannot be used:{reasons}\n ",
+            where=folder,
+            fix="delete and fetch the pictures again, or go on without these: --skip-bad",
+        )
+    datasets: dict[str, ImageDataset] = {}
+    skipped: list[FileRecord] = []
+    for part, (images, errors) in decoded.items():
+        names = [name for name in parts[part] if name not in errors]
+        datasets[part] = ImageDataset(
+            images=images[[name not in errors for name in parts[part]]] if errors else images,  # N C H W
+            labels=torch.tensor([present[name] for name in names], dtype=torch.int64),
+            classes=spec.classes,
+            names=[f"celeba/{name}" for name in names],
+        )
+        skipped += [
+            FileRecord(name, part, spec.classes[present[name]], "skipped", error.what) for name, error in errors.items()
+        ]
+    return Splits(
+        name=f"celeba:{attribute}",
+        train=datasets["train"],
+        val=datasets["val"] if parts["val"] else None,
+        test=datasets["test"] if parts["test"] else None,
+        files=skipped,
+        notes=[f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else [],
+    )
+
+
+def _require_attribute(attribute: str) -> None:
+    if "," in attribute:
+        raise SettingsError(
+            "several attributes at once have no common classes",
+            where=f"celeba:{attribute}",
+            fix=f"one at a time, e.g. celeba:{attribute.split(',')[0].strip() or 'Smiling'}",
+        )
+    if attribute not in ATTRIBUTES:
+        by_small_letters = {name.lower(): name for name in ATTRIBUTES}
+        guess = nearest(attribute.lower(), by_small_letters)
+        hint = f"did you mean 'celeba:{by_small_letters[guess]}'? " if guess else "write e.g. celeba:Smiling. "
+        raise SettingsError(
+            "CelebA has no such attribute" if attribute else "CelebA's classes are those of one attribute",
+            where=f"celeba:{attribute}" if attribute else "celeba",
+            fix=f"{hint}Its attributes: {', '.join(ATTRIBUTES)}",
+        )
+
+
+def find_celeba(data_dir: Path | None) -> Path | None:
+    """Return the folder with the tables and the pictures (or their archive), or None."""
+
+    def complete(folder: Path) -> bool:
+        tables = all((folder / table).is_file() for table in (ATTRIBUTE_TABLE, PART_TABLE))
+        return tables and ((folder / PICTURES).is_dir() or (folder / ARCHIVE).is_file())
+
+    return find_folder(data_dir, ["celeba"], complete)
+
+
+def fetch_celeba(data_dir: Path | None) -> Path:
+    """Return CelebA's folder, fetched through torchvision where it is not on this machine."""
+
+    def fetch(root: Path) -> None:
+        import torchvision.datasets
+
+        try:
+            torchvision.datasets.CelebA(root, download=True)
+        except (OSError, RuntimeError):
+            raise
+        except Exception as error:  # the errors of gdown, which it needs for Google Drive, are of no common kind
+            raise ConnectionError(str(error)) from None
+
+    folder = find_celeba(data_dir)
+    if folder is None:
+        fetch_or_explain(
+            "celeba", data_dir, [f"celeba/{name}" for name in (ARCHIVE, ATTRIBUTE_TABLE, PART_TABLE)], fetch
+        )
+        folder = find_celeba(data_dir)
+        assert folder is not None
+    return folder
+
+
+def read_attribute(path: Path, attribute: str) -> dict[str, bool]:
+    """Return whether each picture has the attribute, by the picture's name, in the table's order.
+
+    The table: the number of pictures, the names of the attributes, then a row for each picture, its name and
+    1 or -1 for each attribute.
+
+    Raises:
+        DataError: The table is not of this form.
+    """
+    lines = _lines(path)
+    if len(lines) < 2 or lines[1].split() != list(ATTRIBUTES):
+        raise _damaged(path, "its second line is not that of CelebA's 40 attributes")
+    column = 1 + ATTRIBUTES.index(attribute)
+    present = {}
+    for number, line in enumerate(lines[2:], start=3):
+        row = line.split()
+        if len(row) != 1 + len(ATTRIBUTES) or not set(row[1:]) <= {"1", "-1"}:
+            raise _damaged(path, f"line {number} is not a picture's name and 40 times 1 or -1")
+        present[row[0]] = row[column] == "1"
+    rows = len(lines) - 2
+    if lines[0].strip() != str(rows) or len(present) != rows:
+        raise _damaged(path, f"{rows} rows of {len(present)} pictures, where its first line says {lines[0].strip()!r}")
+    return present
+
+
+def read_parts(path: Path, pictures: Collection[str]) -> dict[str, list[str]]:
+    """Return the names of the pictures of each part (train, val, test), in the order of the table of parts.
+
+    The table: a row for each picture, its name and 0, 1 or 2.
+
+    Raises:
+        DataError: The table is not of this form, or is of other pictures.
+    """
+    parts: dict[str, list[str]] = {part: [] for part in PARTS.values()}
+    for number, line in enumerate(_lines(path), start=1):
+        row = line.split()
+        if len(row) != 2 or row[1] not in PARTS:
+            raise _damaged(path, f"line {number} is not a picture's name and 0, 1 or 2")
+        parts[PARTS[row[1]]].append(row[0])
+    listed = [name for names in parts.values() for name in names]
+    known = set(pictures)
+    for what, names in (
+        (f"pictures of {ATTRIBUTE_TABLE} are not in it", known - set(listed)),
+        (f"pictures are not in {ATTRIBUTE_TABLE}", set(listed) - known),
+    ):
+        if names:
+            raise _damaged(path, f"{len(names)} {what}:{_some([f' {name}' for name in sorted(names)])}")
+    if len(listed) != len(known):
+        raise _damaged(path, f"{len(listed) - len(known)} pictures stand in it twice")
+    if not parts["train"]:
+        raise _damaged(path, "no picture in it is of part 0, training")
+    return parts
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii").splitlines()
+    except UnicodeDecodeError:
+        raise _damaged(path, "it is not a text file") from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path, fix=f"chmod u+r '{path}'") from None
+
+
+def _damaged(path: Path, what: str) -> DataError:
+    return DataError(f"not CelebA's own table: {what}", where=path, fix="delete it and fetch it again")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = [f" and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return ",".join([*names[:_SHOWN], *more])
+
+
+def _working_spec(attribute: str, settings: DataSettings) -> ImageSpec:
+    side = settings.img_size or SIDE
+    channels = settings.channels or 3
+    return ImageSpec(
+        channels=channels,
+        height=side * HEIGHT // WIDTH if settings.crop else side,
+        width=side,
+        classes=(f"no-{attribute}", attribute),
+        mean=(0.0,) * channels,
+        std=(1.0,) * channels,
+        resize=settings.resize,
+        interpolation=settings.interpolation,
+    )
+
+
+@contextmanager
+def _pictures(folder: Path) -> Iterator[Callable[[str], bytes]]:
+    """Give the function from a picture's name to its bytes; DataError where it is missing."""
+    if (folder / PICTURES).is_dir():
+        yield lambda name: read_bytes(folder / PICTURES / name)
+        return
+    path = folder / ARCHIVE
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"not a zip archive ({error})", where=path, fix="delete it and fetch it again") from None
+
+    def read(name: str) -> bytes:
+        try:
+            info = archive.getinfo(f"{PICTURES}/{name}")
+        except KeyError:
+            raise DataError("picture not found", where=f"{path}: {name}") from None
+        if info.file_size > MAX_BYTES:
+            raise DataError(f"file of {info.file_size:,} bytes (limit {MAX_BYTES:,})", where=f"{path}: {name}")
+        try:
+            return archive.read(info)
+        except Exception as error:  # zipfile and its decompressors raise whatever the damage leads them to
+            raise DataError(f"damaged archive ({error})", where=f"{path}: {name}") from None
+
+    with archive:
+        yield read
+
+
+def _decode(
+    names: Sequence[str], read: Callable[[str], bytes], spec: ImageSpec
+) -> tuple[torch.Tensor, dict[str, DataError]]:
+    """Return the pictures, uint8 N C H W, and by name the errors of those that cannot be decoded."""
+    images = torch.empty(len(names), spec.channels, spec.height, spec.width, dtype=torch.uint8)
+    array = images.numpy()
+    errors: dict[str, DataError] = {}
+
+    def chunk(start: int) -> None:
+        for place, name in enumerate(names[start : start + _CHUNK], start):
+            try:
+                array[place] = decode(read(name), spec, name).transpose(2, 0, 1)
+            except DataError as error:
+                errors[name] = error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(chunk, range(0, len(names), _CHUNK)))
+    return images, {name: errors[name] for name in names if name in errors}
+
+
+def _without_attribute(data_dir: Path | None) -> Splits:
+    """Refuse to choose an attribute; the error lists them."""
+    return load_celeba("", DataSettings(data_dir=data_dir))
+
+
+SOURCES.register("celeba")(
+    Source(
+        load=_without_attribute,
+        find=find_celeba,
+        summary="faces by an attribute (celeba:Smiling), 202,599 of 178×218 colour",
+        load_attribute=load_celeba,
+        fetch=fetch_celeba,
+    )
+)

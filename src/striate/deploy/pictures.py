@@ -61,7 +61,7 @@ def picture_pixels(picture: Picture, spec: ImageSpec, where: str) -> Pixels:
     if isinstance(picture, Encoded) or hasattr(picture, "read"):
         return decode(_encoded(picture, where), spec, where)
     raise DataError(
-        f"a {type(picture).__name__} is not a picture",
+        f"a value of type {type(picture).__name__} is not a picture",
         where=where,
         fix="give a path, encoded bytes, an open file, a PIL image, an array or a tensor",
     )
@@ -81,7 +81,9 @@ def _encoded(source: Encoded | BinaryIO, where: str) -> bytes:
     try:
         data = bytes(source) if isinstance(source, Encoded) else _read(source)
     except Exception as error:  # closed, write-only, or whatever else the caller's object has to say
-        raise DataError(f"cannot be read ({error})", where=where, fix="open it with open(path, 'rb')") from None
+        raise DataError(
+            f"cannot be read as bytes ({error})", where=where, fix="open it with open(path, 'rb')"
+        ) from None
     if len(data) > MAX_BYTES:
         raise DataError(f"more than {MAX_BYTES:,} bytes", where=where, fix="make the picture smaller")
     return data

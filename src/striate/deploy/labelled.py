@@ -14,7 +14,7 @@ from striate.core.errors import DataError, SettingsError
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
 from striate.data.decode import Pixels, decode
-from striate.data.sources.scan import PART_NAMES, ignored_summary, is_hidden, list_folder
+from striate.data.sources.scan import LAYOUT, PART_NAMES, Listing, ignored_summary, is_hidden, list_folder
 
 BEST_FIRST = ("test", "val", "train")
 
@@ -75,10 +75,7 @@ def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad
     if chosen not in parts:
         fix = "leave --part out" if "all" in parts else f"use --part {' or '.join(parts)}"
         raise SettingsError(f"the folder has no part '{chosen}'", where=root, fix=fix)
-    try:
-        listing = list_folder(parts[chosen])
-    except OSError as error:
-        raise _unreadable(error) from None
+    listing = _list(parts[chosen])
     require_known([name for _, name, _ in listing.files], spec, parts[chosen])
     images, errors = _decode([path for _, _, path in listing.files], spec)
     bad = [error for error in errors if error is not None]
@@ -86,15 +83,26 @@ def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad
         lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
         fix = "replace or remove them" + ("" if skip_bad else ", or go on without them: --skip-bad")
         raise DataError(f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}", fix=fix)
-    used = [number for number, error in enumerate(errors) if error is None]
     pictures = ImageDataset(
-        images=torch.from_numpy(images[used]).permute(0, 3, 1, 2).contiguous(),  # N C H W
-        labels=torch.tensor([spec.classes.index(listing.files[number][1]) for number in used]),
+        images=torch.from_numpy(images),  # N C H W
+        labels=torch.tensor([spec.classes.index(name) for _, name, _ in listing.files]),
         classes=spec.classes,
-        names=[str(listing.files[number][2].relative_to(root)) for number in used],
+        names=[str(path.relative_to(root)) for _, _, path in listing.files],
     )
+    if bad:
+        pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))
     left_out = [f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []
     return Labelled(chosen, pictures, (*ignored_summary(listing), *left_out))
+
+
+def _list(folder: Path) -> Listing:
+    try:
+        listing = list_folder(folder)
+    except OSError as error:
+        raise _unreadable(error) from None
+    if set(listing.classes) != {""}:
+        raise DataError("folders of parts among folders of classes", where=folder, fix=LAYOUT)
+    return listing
 
 
 def require_known(names: list[str], spec: ImageSpec, where: object) -> None:
@@ -109,13 +117,12 @@ def require_known(names: list[str], spec: ImageSpec, where: object) -> None:
 
 
 def _decode(paths: list[Path], spec: ImageSpec) -> tuple[Pixels, list[DataError | None]]:
-    """Return the pictures, uint8 N H W C, and for each the error that says why there is none."""
-    channels, height, width = spec.input_shape
-    images = np.empty((len(paths), height, width, channels), np.uint8)
+    """Return the pictures, uint8 N C H W, and for each the error that says why there is none."""
+    images = np.empty((len(paths), *spec.input_shape), np.uint8)
 
     def one(number: int) -> DataError | None:
         try:
-            images[number] = decode(paths[number], spec)
+            images[number] = decode(paths[number], spec).transpose(2, 0, 1)
         except DataError as error:
             return error
         return None

@@ -120,9 +120,9 @@ def load_model(path: Path, device: torch.device | None = None) -> LoadedModel:
         tensors = load(data)
     except Exception as error:  # the parser's own exception type is not public
         raise ModelFileError(f"damaged safetensors file ({error})", where=file, fix="take another copy") from None
-    check_weights(model, tensors, file)
     if weights_digest(tensors) != card.weights_sha256:
         raise ModelFileError("weights have changed since the file was written", where=file, fix="take another copy")
+    check_weights(model, tensors, file)
     model.load_state_dict(tensors)
     return LoadedModel(place(model, device or torch.device("cpu")).eval(), card)
 

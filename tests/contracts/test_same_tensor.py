@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -73,12 +75,11 @@ def test_a_run_with_a_crop_measures_and_predicts_as_it_evaluated(picture_folder,
     run = striate.train(
         folder, out=tmp_path / "runs", epochs=2, crop=12, normalize=normalization, precision="fp32", device="cpu"
     )
-    result, pictures = measure(run.path, None, None, device="cpu")
-    assert result.summary() == run.read_json("evaluation.json")["test"]
+    measured = measure(run.path, device="cpu")
+    assert measured.result.summary() == json.loads((run.path / "evaluation.json").read_bytes())["test"]
     predictor = striate.load(run.path, device="cpu")
     assert predictor.spec.input_shape == (3, 12, 12)
-    predictions = predictor.predict([folder / name for name in pictures.names])
-    for prediction, row in zip(predictions, result.probabilities.tolist(), strict=True):
+    predictions = predictor.predict([folder / name for name in measured.pictures.names])
+    for prediction, row in zip(predictions, measured.result.probabilities.tolist(), strict=True):
         np.testing.assert_allclose(list(prediction.probabilities.values()), row, atol=1e-5)
-    elsewhere, _ = measure(run.path, str(folder), "train", device="cpu")
-    assert elsewhere.count == 32
+    assert measure(run.path, str(folder), device="cpu").result.count == 32

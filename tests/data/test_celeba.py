@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -284,8 +285,8 @@ def test_a_run_on_it_with_a_crop_measures_the_same_again(tree, tmp_path):
     settings = TrainSettings(data_dir=tree, img_size=16, crop=16, epochs=1, device="cpu", precision="fp32")
     run = striate.train("celeba:Smiling", out=tmp_path / "runs", **settings.model_dump(exclude_unset=True))
     assert run.spec.picture_shape == (3, 19, 16)
-    again, _ = measure(run.path, None, None, tree, device="cpu")
-    assert again.summary() == run.read_json("evaluation.json")["test"]
+    again = measure(run.path, data_dir=tree, device="cpu").result
+    assert again.summary() == json.loads((run.path / "evaluation.json").read_bytes())["test"]
     named, _ = measure(run.path, "celeba:Smiling", "test", tree, device="cpu")
     assert named.summary() == again.summary()
     prediction = striate.load(run.path, device="cpu").predict(tree / "celeba" / "img_align_celeba" / NAMES[9])[0]

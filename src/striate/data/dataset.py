@@ -130,6 +130,7 @@ class Splits:
     Args:
         mirror_safe: Whether a mirrored picture keeps its label. The source says so: digits do not.
         folder: Where they are, where the data are files.
+        source: What opens them again from any working folder.
         files: What became of each file.
         notes: What was done to the data on the way, one sentence each.
     """
@@ -140,6 +141,7 @@ class Splits:
     test: ImageDataset | None = None
     mirror_safe: bool = True
     folder: Path | None = None
+    source: str = ""
     files: Sequence[FileRecord] = ()
     notes: Sequence[str] = field(default_factory=tuple)
 
@@ -156,8 +158,8 @@ class Splits:
     def only_classes(self, classes: Sequence[str]) -> Splits:
         """Return the splits with some classes only, relabelled in the order the names are given."""
         val, test = (part and part.only_classes(classes) for part in (self.val, self.test))
-        name = f"{self.name}:{','.join(classes)}"
-        return replace(self, name=name, train=self.train.only_classes(classes), val=val, test=test)
+        name, source = (f"{text}:{','.join(classes)}" for text in (self.name, self.source))
+        return replace(self, name=name, source=source, train=self.train.only_classes(classes), val=val, test=test)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 over all parts."""

@@ -140,7 +140,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         model = _build(plan, device)
     config = RunConfig(
         striate=__version__,
-        data=data if splits.folder is None else str(splits.folder.resolve()),
+        data=splits.source,
         fingerprint=splits.fingerprint(),
         settings=plan.settings,
         given=settings.model_dump(mode="json", include=set(given)),

@@ -58,6 +58,7 @@ def load_folder(root: Path, settings: DataSettings) -> Splits:
     ]
     return Splits(
         name=root.resolve().name,
+        source=str(root.resolve()),
         train=train,
         val=parts.get("val"),
         test=parts.get("test"),

@@ -66,8 +66,8 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         splits = _load_source(base, subset.strip(), settings)
         if is_there(Path(name)):
             splits = replace(splits, notes=[*splits.notes, f"the data set '{name}', not the folder here: ./{name}"])
-        return splits
-    folder, subset = _find_folder(name, settings.data_dir)
+        return replace(splits, source=name)
+    folder, subset = locate_folder(name, settings.data_dir)
     if folder is not None:
         splits = load_folder(folder, settings)
         return _class_subset(splits, subset) if subset else splits
@@ -88,7 +88,7 @@ def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
     return bring_to_size(_class_subset(splits, subset) if subset else splits, settings)
 
 
-def _find_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
+def locate_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
     """Return the folder meant by 'FOLDER' or 'FOLDER:class,class', here or below the data folders, and the classes."""
     path = user_path(name)
     if is_there(path):

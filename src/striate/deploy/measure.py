@@ -105,8 +105,15 @@ def _from_folder(path: Path, folder: Path, spec: ImageSpec, part: str | None, sk
 
 
 def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
-    values = {"img_size": min(spec.height, spec.width), "channels": spec.channels, "data_dir": data_dir}
-    return load_data(data, DataSettings.parse({**values, "resize": spec.resize, "interpolation": spec.interpolation}))
+    settings = DataSettings(
+        data_dir=data_dir,
+        img_size=min(spec.height, spec.width),
+        crop=spec.crop and spec.crop[0],
+        channels=spec.channels,
+        resize=spec.resize,
+        interpolation=spec.interpolation,
+    )
+    return load_data(data, settings)
 
 
 def _own_data(path: Path, data_dir: Path | None) -> Splits:

@@ -287,7 +287,7 @@ def test_a_run_on_it_with_a_crop_measures_the_same_again(tree, tmp_path):
     assert run.spec.picture_shape == (3, 19, 16)
     again = measure(run.path, data_dir=tree, device="cpu").result
     assert again.summary() == json.loads((run.path / "evaluation.json").read_bytes())["test"]
-    named, _ = measure(run.path, "celeba:Smiling", "test", tree, device="cpu")
+    named = measure(run.path, "celeba:Smiling", "test", tree, device="cpu").result
     assert named.summary() == again.summary()
     prediction = striate.load(run.path, device="cpu").predict(tree / "celeba" / "img_align_celeba" / NAMES[9])[0]
     assert prediction.probability == pytest.approx(float(again.probabilities[0].max()), abs=1e-5)

@@ -1,0 +1,90 @@
+"""`striate recipes` and `striate reproduce`: the documents' systems, listed and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from striate.core.errors import SettingsError
+from striate.core.paths import user_path
+
+AsJson = Annotated[bool, Parameter(help="Write the result as JSON.", negative="")]
+DataDir = Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")]
+
+
+def recipes(
+    name: Annotated[str | None, Parameter(help="A recipe; all are listed without.")] = None,
+    /,
+    *,
+    json: AsJson = False,
+) -> None:
+    """List the recipes, or show one: what was claimed, what was corrected, its settings."""
+    from striate.cli.output import print_json, stdout, table
+    from striate.recipes import RECIPES
+
+    chosen = [RECIPES[one] for one in ([name] if name else RECIPES)]
+    if json:
+        keys = ("name", "document", "data", "published", "claim", "settings", "ours", "seeds")
+        print_json([{key: getattr(one, key) for key in keys} for one in chosen])
+        return
+    if name:
+        (one,) = chosen
+        given = " ".join(f"{key}={value}" for key, value in one.settings.items())
+        print(f"{one.name} (document {one.document})\n\n{one.claim}\n\ndata: {one.data}\nsettings: {given}")
+        return
+    rows = [
+        [one.name, one.document, one.data, f"{one.published['test']:.4f}" if "test" in one.published else "none"]
+        for one in chosen
+    ]
+    stdout().print(table("", ["recipe", "document", "data", "published"], rows, left=(0, 1, 2)))
+
+
+def reproduce(
+    names: Annotated[list[str] | None, Parameter(help="Recipes; all of them by default.")] = None,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder of the runs, the table and the figure.")] = Path("reproduction"),
+    quick: Annotated[bool, Parameter(help="One epoch on 2,000 pictures: does everything run?", negative="")] = False,
+    data_dir: DataDir = None,
+    device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
+    json: AsJson = False,
+) -> None:
+    """Run the documents' systems and ours for the same data; table and figure are written after each recipe.
+
+    What the folder holds already is not run again, and what was stopped there goes on.
+    """
+    from striate.cli.output import print_json, stderr
+    from striate.core.device import choose_device, describe_machine
+    from striate.explain.drawing import save_figure
+    from striate.recipes import RECIPES
+    from striate.recipes.figure import reproduction_figure
+    from striate.recipes.reproduce import Row, as_json, table
+    from striate.recipes.reproduce import reproduce as run_all
+    from striate.runs.atomic import replace_file
+
+    chosen = names or list(RECIPES)
+    twice = sorted({name for name in chosen if chosen.count(name) > 1})
+    if twice:
+        raise SettingsError(f"named twice: {', '.join(twice)}", where="NAMES", fix="name each recipe once")
+    out = user_path(out)
+    machine = describe_machine(choose_device(device))
+    rows: list[Row] = []
+    for row in run_all(chosen, out, quick=quick, data_dir=data_dir, device=device):
+        rows.append(row)
+        stderr().print(f"{len(rows)}/{len(chosen)}  {row.recipe}: {row.document.accuracy:.4f}, ours {row.ours.accuracy:.4f}")
+        replace_file(out / "reproduction.json", _encoded(as_json(rows, machine)))
+        replace_file(out / "reproduction.md", (table(rows) + "\n").encode())
+        save_figure(reproduction_figure(rows), out / "reproduction.png")
+    if json:
+        print_json(as_json(rows, machine))
+    else:
+        print(table(rows))
+        print(f"\n{out / 'reproduction.md'}, {out / 'reproduction.json'}, {out / 'reproduction.png'}")
+
+
+def _encoded(value: object) -> bytes:
+    from json import dumps
+
+    return (dumps(value, indent=1) + "\n").encode()

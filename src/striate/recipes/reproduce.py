@@ -1,0 +1,175 @@
+"""The documents' systems run side by side with ours on the same data: what was published, what comes out here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from striate.core.errors import SettingsError
+from striate.core.paths import to_type
+from striate.core.settings import TrainSettings
+from striate.evaluation.metrics import wilson_interval
+from striate.recipes.recipe import RECIPES, Recipe
+from striate.runs.folder import Run
+from striate.training import job as jobs
+
+QUICK = {"epochs": 1, "first": 2000}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one system came to on the test part, over its seeds.
+
+    Args:
+        accuracies: Of each seed.
+        count: Test pictures.
+        seconds: Median time of training and of validating between its epochs.
+        steps: Mini-batches trained on.
+        parameters: Settings that differ from Striate's own choice, as they were given.
+    """
+
+    accuracies: list[float]
+    count: int
+    seconds: float
+    steps: int
+    given: Mapping[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the seeds."""
+        return mean(self.accuracies)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of one run with that accuracy."""
+        return wilson_interval(round(self.accuracy * self.count), self.count)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe: published, measured here as the document means it, ours.
+
+    Args:
+        recipe: Its name.
+        data: What it ran on.
+        published: The document's figure for held-out pictures, None where it gives none.
+        document, ours: What came out.
+        quick: Whether this was a rehearsal of one epoch on few pictures.
+    """
+
+    recipe: str
+    data: str
+    published: float | None
+    document: Outcome
+    ours: Outcome
+    quick: bool
+
+    @property
+    def ratio(self) -> float:
+        """How many times less time ours took."""
+        return self.document.seconds / self.ours.seconds
+
+
+def reproduce(
+    names: Iterable[str], out: Path, *, quick: bool = False, data_dir: Path | None = None, device: str = "auto"
+) -> Iterator[Row]:
+    """Run recipes and ours for their data, yielding a row after each; what `out` holds already is taken from there.
+
+    Args:
+        names: Names of recipes.
+        out: Folder of the run folders; a run that was stopped there goes on.
+        quick: One epoch on 2,000 pictures: whether everything runs, not what it comes to.
+        data_dir: Folder that holds data sets by name.
+        device: Where to compute.
+
+    Raises:
+        SettingsError: Unknown names, or runs in `out` that were made with other settings.
+    """
+    recipes = [RECIPES[name] for name in names]
+    for recipe in recipes:
+        data, settings, ours = recipe.place(data_dir)
+        common = {"device": device, **({"data_dir": data_dir} if data_dir else {}), **(QUICK if quick else {})}
+        # systems that share ours for the same data share its runs, too
+        shared = f"ours-{recipe.data.replace(':', '-').replace(',', '-')}" + ("-few" if recipe.ours else "")
+        yield Row(
+            recipe=recipe.name,
+            data=data,
+            published=recipe.published.get("test"),
+            document=_outcome(recipe, f"document-{recipe.name}", data, {**settings, **common}, out),
+            ours=_outcome(recipe, shared, data, {**ours, **common}, out),
+            quick=quick,
+        )
+
+
+def _outcome(recipe: Recipe, name: str, data: str, settings: Mapping[str, Any], out: Path) -> Outcome:
+    runs = [_run(f"{name}-{seed}", data, {**settings, "seed": seed}, out) for seed in range(recipe.seeds)]
+    tests = [json.loads((run.path / "evaluation.json").read_bytes())["test"] for run in runs]
+    metrics = [run.metrics() for run in runs]
+    return Outcome(
+        accuracies=[test["accuracy"] for test in tests],
+        count=tests[0]["count"],
+        seconds=round(median(sum(line["seconds"] for line in lines) for lines in metrics), 2),
+        steps=metrics[0][-1]["step"],
+        given={key: value for key, value in runs[0].config.given.items() if key not in ("seed", "device", "data_dir")},
+    )
+
+
+def _run(name: str, data: str, settings: Mapping[str, Any], out: Path) -> Run:
+    """Return the finished run of that name: as it is found, resumed, or made now."""
+    path = out / name
+    parsed = TrainSettings.parse(settings, where=name)
+    if not (path / "config.json").is_file():
+        return _complete(jobs.prepare(data, parsed, given=frozenset(settings), out=out, name=name))
+    run = Run.open(path)
+    given = parsed.model_dump(mode="json", include=set(settings))
+    if {**run.config.given, "device": None} != {**given, "device": None}:
+        raise SettingsError(
+            "this run was made with other settings",
+            where=path,
+            fix=f"{to_type('rm', '-r', path)}, or use another --out",
+        )
+    return run if run.is_finished else _complete(jobs.resume(path, {}))
+
+
+def _complete(job: jobs.Job) -> Run:
+    try:
+        for _ in job.epochs():
+            pass
+        job.finish()
+    finally:
+        job.run.release()
+    return job.run
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [
+        "| recipe | data | published | as the document means it (95 %) | time | ours (95 %) | time | times faster |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        published = "none given" if row.published is None else f"{row.published:.4f}"
+        cells = [f"`{row.recipe}`", row.data, published]
+        for outcome in (row.document, row.ours):
+            low, high = outcome.interval
+            seeds = f", mean of {len(outcome.accuracies)}" if len(outcome.accuracies) > 1 else ""
+            cells += [f"{outcome.accuracy:.4f} ({low:.4f}–{high:.4f}{seeds})", f"{outcome.seconds:,.0f} s"]
+        lines.append(f"| {' | '.join([*cells, f'{row.ratio:.1f}'])} |")
+    return "\n".join(lines)
+
+
+def as_json(rows: Iterable[Row], machine: Mapping[str, object]) -> dict[str, Any]:
+    """Return the rows and the machine as plain JSON values."""
+    return {"machine": dict(machine), "rows": [asdict(row) for row in rows]}
+
+
+def from_json(content: Mapping[str, Any]) -> list[Row]:
+    """Return the rows that `as_json` wrote."""
+    return [
+        Row(**{**row, "document": Outcome(**row["document"]), "ours": Outcome(**row["ours"])})
+        for row in content["rows"]
+    ]

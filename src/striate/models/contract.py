@@ -46,8 +46,30 @@ class Classifier(nn.Module, ABC):
         return self.head(self.features(images))
 
 
+class ChainedFeatures(Classifier):
+    """A network whose features are one chain of layers, held under the name `features` as torchvision does.
+
+    The chain is the contract's `features`: called with pictures, it returns their feature maps.
+
+    Args:
+        chain: From pictures to the last feature maps.
+    """
+
+    def __init__(self, chain: nn.Sequential) -> None:
+        super().__init__()
+        self._modules["features"] = chain  # an attribute would be hidden by the contract's method
+
+    @property
+    def features(self) -> nn.Sequential:  # a callable of the same signature
+        """The chain of layers."""
+        chain = self._modules["features"]
+        assert isinstance(chain, nn.Sequential)
+        return chain
+
+
 Factory = Callable[..., Classifier]
 MODELS: Registry[Factory] = Registry("model")
+SMALL_PICTURE = 64
 
 
 class Architecture(BaseModel):
@@ -59,13 +81,26 @@ class Architecture(BaseModel):
     options: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 
+def find(name: str) -> Factory:
+    """Return our own network of that name, or else timm's; 'timm/NAME' is always timm's.
+
+    Raises:
+        SettingsError: Neither has it.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    from striate.models.timm_models import timm_factory  # timm takes seconds to import
+
+    return timm_factory(name)
+
+
 def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
     """Return a freshly initialised network for the pictures and classes of `spec`.
 
     Raises:
         SettingsError: Unknown name, unknown option, or pictures too small for the network.
     """
-    factory = MODELS[architecture.name]
+    factory = find(architecture.name)
     options: dict[str, Any] = dict(architecture.options)
     try:
         return factory(spec.input_shape, len(spec.classes), **options)
@@ -98,6 +133,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def is_small(input_shape: tuple[int, int, int]) -> bool:
+    """Return whether a side is 64 pixels or less: a stem made for 224 would throw most of the picture away."""
+    return min(input_shape[1:]) <= SMALL_PICTURE
 
 
 def require_side(name: str, input_shape: tuple[int, int, int], least: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from striate.models.contract import MODELS, ChainedFeatures, another_head, is_small, require_side
+from striate.models.initial import kaiming, kaiming_hidden
 from striate.models.norm import feature_norm
 
 
@@ -56,6 +57,8 @@ class AlexNet(ChainedFeatures):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, classes),
         )
+        kaiming(self)
+        kaiming_hidden(self.classifier)
 
     def head(self, features: Tensor) -> Tensor:
         """Return the logits of N 256 h w."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -21,6 +21,8 @@ from striate.core.spec import ImageSpec
 
 class Classifier(nn.Module, ABC):
     """A network in two parts: features of a picture, and a head that turns them into one logit per class."""
+
+    weights_prefix: ClassVar[str] = ""  # what stands before another library's names of the same weights
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:

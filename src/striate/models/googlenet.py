@@ -95,7 +95,7 @@ class GoogLeNet(Classifier):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(1024, classes)
-        kaiming(self)
+        kaiming(self, mode="fan_in")  # its modules narrow and widen, which fan_out would turn into growth
 
     def features(self, images: Tensor) -> Tensor:
         """Return N 1024 h w, sides an eighth (small stem) or a 32nd of the picture's, rounded up."""

@@ -13,7 +13,7 @@ What timm's `forward_features` returns is brought to feature maps N F h w, and `
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import timm
 import torch
@@ -88,6 +88,8 @@ class TimmNet(Classifier):
         input_shape: (C, H, W) of the pictures. One is sent through at once, which finds the stages.
     """
 
+    weights_prefix: ClassVar[str] = "net."
+
     def __init__(self, net: nn.Module, input_shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.net: Any = net
@@ -96,13 +98,14 @@ class TimmNet(Classifier):
         with torch.no_grad(), evaluating(net):
             outputs, features = _probe(net, input_shape)
         self.width = features.shape[-1]
-        view = _view(features, net, input_shape)
+        view = _view(features, net, input_shape, None)
         if view is None:
             raise ValueError(f"its features of shape {tuple(features.shape)} are no maps")
         self.last: Any = view
         last = features
+        channels = _stage_channels(net)
         for name, output in outputs.items():
-            view = _view(output, net, input_shape)
+            view = _view(output, net, input_shape, channels[name])
             module = net.get_submodule(name)
             if isinstance(view, TokensToMaps | ChannelsFirst):
                 module.register_forward_hook(ThroughMaps(view))
@@ -147,7 +150,7 @@ def _probe(net: Any, input_shape: tuple[int, int, int]) -> tuple[dict[str, Tenso
             outputs.update({name: output.clone()}) if isinstance(output, Tensor) else None
         )
 
-    hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in _stage_names(net)]
+    hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in _stage_channels(net)]
     try:
         features = net.forward_features(picture)
     finally:
@@ -158,29 +161,38 @@ def _probe(net: Any, input_shape: tuple[int, int, int]) -> tuple[dict[str, Tenso
     return outputs, features
 
 
-def _stage_names(net: nn.Module) -> list[str]:
-    """Return timm's own list of stages, or else the blocks, or else the network's children."""
+def _stage_channels(net: nn.Module) -> dict[str, int | None]:
+    """Return timm's own list of stages with their channels, or else the blocks, or else the network's children."""
     modules = dict(net.named_modules())
     info = getattr(net, "feature_info", None)
-    names = [entry.get("module", "") for entry in info] if isinstance(info, list) else []
+    if isinstance(info, list):
+        listed = {entry.get("module", ""): entry.get("num_chs") for entry in info}
+        if listed.keys() <= modules.keys() and "" not in listed:
+            return listed
     for container in ("stages", "blocks", "layers"):
-        if not names and isinstance(modules.get(container), nn.Sequential | nn.ModuleList):
-            names = [f"{container}.{key}" for key, _ in modules[container].named_children()]
-    return [name for name in names or dict(net.named_children()) if name and name in modules]
+        if isinstance(modules.get(container), nn.Sequential | nn.ModuleList):
+            return {f"{container}.{key}": None for key, _ in modules[container].named_children()}
+    return dict.fromkeys(dict(net.named_children()))
 
 
-def _view(output: Tensor, net: nn.Module, input_shape: tuple[int, int, int]) -> nn.Module | None:
+def _view(output: Tensor, net: nn.Module, input_shape: tuple[int, int, int], channels: int | None) -> nn.Module | None:
     """Return what brings a stage's output to N F h w, or None where nothing does."""
     if output.ndim == 4:
-        return ChannelsFirst() if getattr(net, "output_fmt", "NCHW") == "NHWC" else nn.Identity()
+        said = getattr(net, "output_fmt", "NCHW") == "NHWC"
+        seen = channels is not None and output.shape[1] != channels == output.shape[3]
+        return ChannelsFirst() if said or seen else nn.Identity()
     if output.ndim != 3:
         return None
-    length = output.shape[1]
     grid = getattr(getattr(net, "patch_embed", None), "grid_size", None)
-    if grid is not None and 0 <= length - prod(grid) <= MOST_OTHER_TOKENS:
+    if grid is not None and 0 <= output.shape[1] - prod(grid) <= MOST_OTHER_TOKENS:
         return TokensToMaps((grid[0], grid[1]))
-    height = round(sqrt(length * input_shape[1] / input_shape[2]))
-    return TokensToMaps((height, length // height)) if height and length % height == 0 else None
+    _, high, wide = input_shape
+    for others in range(3):
+        tokens = output.shape[1] - others
+        height = round(sqrt(max(tokens, 0) * high / wide))
+        if height and height * wide % high == 0 and height * (height * wide // high) == tokens:
+            return TokensToMaps((height, height * wide // high))
+    return None
 
 
 def timm_factory(name: str) -> Factory:
@@ -207,9 +219,9 @@ def timm_factory(name: str) -> Factory:
         except Exception as error:  # whatever timm or torch raises is about a name, an option or a size
             if isinstance(error, SettingsError):
                 raise
-            height, width = input_shape[1:]
+            pictures, problem = "×".join(map(str, input_shape[1:])), str(error) or type(error).__name__
             raise SettingsError(
-                f"timm's '{bare}' cannot be built for pictures of {height}×{width} ({error})",
+                f"model '{name}' cannot be built for pictures of {pictures} ({problem})",
                 fix="use a larger --img-size or another --model, or correct its options",
             ) from None
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from striate.models.contract import MODELS, ChainedFeatures, another_head, is_small, require_side
-from striate.models.initial import kaiming
+from striate.models.initial import kaiming, kaiming_hidden
 from striate.models.norm import feature_norm
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -66,6 +66,7 @@ class VGG(ChainedFeatures):
             nn.Linear(hidden, classes),
         )
         kaiming(self)
+        kaiming_hidden(self.classifier)
 
     def head(self, features: Tensor) -> Tensor:
         """Return the logits of N 512 h w."""

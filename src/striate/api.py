@@ -9,17 +9,26 @@ from striate.core.errors import SettingsError
 from striate.core.paths import user_path
 from striate.core.settings import TrainSettings
 from striate.deploy import Prediction, Predictor, load
+from striate.recipes import RECIPES
 from striate.runs.folder import Run
 from striate.training import job as jobs
 
 __all__ = ["Prediction", "Predictor", "Run", "load", "resume", "train"]
 
 
-def train(data: str | Path = "digits", *, out: str | Path = "runs", name: str | None = None, **settings: Any) -> Run:
+def train(
+    data: str | Path | None = None,
+    *,
+    recipe: str | None = None,
+    out: str | Path = "runs",
+    name: str | None = None,
+    **settings: Any,
+) -> Run:
     """Train on a data set or a folder of pictures, measure, and return the finished run.
 
     Args:
-        data: A name ('mnist', 'cifar10:cat,dog') or a folder.
+        data: A name ('mnist', 'cifar10:cat,dog') or a folder; a recipe's own by default, else 'digits'.
+        recipe: A document's system by name ('striate recipes'); settings given here win over its own.
         out: Folder of the run folders.
         name: The run's name; from the data by default, numbered where it is taken.
         settings: Any setting of `striate train` (core/settings.py), e.g. epochs=5, model='resnet18'.
@@ -27,14 +36,20 @@ def train(data: str | Path = "digits", *, out: str | Path = "runs", name: str | 
     Raises:
         StriateError: Whatever cannot be obeyed; the message says what to change.
     """
-    if not isinstance(data, str | Path) or not isinstance(out, str | Path) or not isinstance(name, str | None):
+    texts = isinstance(data, str | Path | None) and isinstance(out, str | Path)
+    if not texts or not isinstance(name, str | None) or not isinstance(recipe, str | None):
         raise SettingsError(
-            "data and out are a text or a path, name is a text",
-            where=f"striate.train({data!r}, out={out!r}, name={name!r})",
+            "data and out are a text or a path, name and recipe a text",
+            where=f"striate.train({data!r}, recipe={recipe!r}, out={out!r}, name={name!r})",
             fix="striate.train('photos/', out='runs', name='first')",
         )
+    if recipe is not None:
+        place, base, _ = RECIPES[recipe].place(settings.get("data_dir"))
+        data, settings = data or place, {**base, **settings}
     parsed = TrainSettings.parse(settings, where="striate.train")
-    job = jobs.prepare(str(data), parsed, given=frozenset(settings), out=user_path(out), name=name)
+    job = jobs.prepare(
+        str(data or "digits"), parsed, given=frozenset(settings), out=user_path(out), name=name, unnamed=recipe
+    )
     return _complete(job)
 
 

@@ -24,9 +24,9 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_one_steps_loss_and_gradients_equal_a_plain_loops(make_spec, name: str, smoothing: float) -> None:
-    spec = make_spec(channels=3, side=32)
+    spec = make_spec(channels=3, side=20)
     torch.manual_seed(0)
-    images, labels = torch.randn(16, 3, 32, 32), torch.randint(0, 10, (16,))
+    images, labels = torch.randn(16, 3, 20, 20), torch.randint(0, 10, (16,))
     settings = TrainSettings.parse({"precision": "fp32", "label_smoothing": smoothing})
 
     torch.manual_seed(1)

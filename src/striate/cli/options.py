@@ -52,8 +52,13 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def merge(config: Path | None, given: Mapping[str, Any]) -> tuple[TrainSettings, frozenset[str]]:
+def merge(
+    config: Path | None, given: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> tuple[TrainSettings, frozenset[str]]:
     """Return the settings of a config file and the options (which win), and the names of those given.
+
+    Args:
+        base: Settings that both win over: a recipe's.
 
     Raises:
         SettingsError: The file or a value is not acceptable; every offender is named.
@@ -61,7 +66,7 @@ def merge(config: Path | None, given: Mapping[str, Any]) -> tuple[TrainSettings,
     from_file = {key.replace("-", "_"): value for key, value in read_config(config).items()} if config else {}
     # the file alone first, so that the message says where a wrong value stands
     TrainSettings.parse(from_file, where=str(config))
-    values = {**from_file, **given}
+    values = {**(base or {}), **from_file, **given}
     return TrainSettings.parse(values, where="options"), frozenset(values)
 
 

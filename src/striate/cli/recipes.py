@@ -73,7 +73,9 @@ def reproduce(
     rows: list[Row] = []
     for row in run_all(chosen, out, quick=quick, data_dir=data_dir, device=device):
         rows.append(row)
-        stderr().print(f"{len(rows)}/{len(chosen)}  {row.recipe}: {row.document.accuracy:.4f}, ours {row.ours.accuracy:.4f}")
+        stderr().print(
+            f"{len(rows)}/{len(chosen)}  {row.recipe}: {row.document.accuracy:.4f}, ours {row.ours.accuracy:.4f}"
+        )
         replace_file(out / "reproduction.json", _encoded(as_json(rows, machine)))
         replace_file(out / "reproduction.md", (table(rows) + "\n").encode())
         save_figure(reproduction_figure(rows), out / "reproduction.png")

@@ -26,6 +26,7 @@ def command(
     config: Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML or JSON file of settings.")] = None,
     out: Annotated[Path, Parameter(help="Folder of the run folders.")] = Path("runs"),
     name: Annotated[str | None, Parameter(help="Name of the run [the data's, numbered]")] = None,
+    recipe: Annotated[str | None, Parameter(help="A document's system; 'striate recipes' lists them.")] = None,
     resume: Annotated[str | None, Parameter(help="Go on with a run; alone: the newest unfinished one.")] = None,
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
     quiet: Annotated[bool, Parameter(help="Write the result only.", negative="")] = False,
@@ -35,11 +36,18 @@ def command(
 
     Everything left open is chosen from the data and recorded with its reason in the run folder.
     """
-    parsed, given = merge(config, settings)
+    if resume is not None and (data or name or recipe):
+        fix = "leave DATA, --name and --recipe out"
+        raise SettingsError("a resumed run knows its data, name and recipe", where="--resume", fix=fix)
+    base: dict[str, Any] = {}
+    if recipe is not None:
+        from striate.recipes import RECIPES
+
+        place, base, _ = RECIPES[recipe].place(settings.get("data_dir"))
+        data = data or place
+    parsed, given = merge(config, settings, base)
     if resume is None and data is None:
         raise SettingsError("nothing to train on", where="DATA", fix="give a folder or a name: striate train digits")
-    if resume is not None and (data is not None or name is not None):
-        raise SettingsError("a resumed run knows its data and name", where="--resume", fix="leave DATA and --name out")
 
     from rich.live import Live
 
@@ -54,7 +62,7 @@ def command(
         job = jobs.resume(path, {key: getattr(parsed, key) for key in given})
     else:
         assert data is not None
-        job = jobs.prepare(data, parsed, given=given, out=user_path(out), name=name)
+        job = jobs.prepare(data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe)
 
     for note in [*job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from striate.core.errors import DataError
+from striate.core.errors import DataError, SettingsError
 
 _CHUNK = 2**24  # values taken as floats at a time
 
@@ -110,6 +110,21 @@ class ImageDataset:
         digest.update(self.images.contiguous().numpy().data)
         digest.update(self.labels.numpy().data)
         return digest.hexdigest()
+
+
+def require_classes(wanted: Sequence[str], known: Sequence[str], where: str) -> None:
+    """Refuse a subset of unknown classes, or of fewer than two different ones: SettingsError."""
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise SettingsError(
+            f"{where} has no class", where=", ".join(unknown), fix=f"its classes are: {', '.join(known)}"
+        )
+    if len(set(wanted)) < 2:
+        raise SettingsError(
+            "a class subset needs at least two different classes",
+            where=f"{where}:{','.join(wanted)}",
+            fix=f"write e.g. {where}:{known[0]},{known[-1]}",
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,22 @@
-"""Networks behind one contract: the documents' own, the default fast net, ResNet."""
+"""Networks behind one contract: the documents' own, the default fast net, the history's, and timm's by name."""
 
-from striate.models import documents, fast, resnet
-from striate.models.contract import MODELS, Architecture, Classifier, build, place
+from striate.models import alexnet, documents, fast, googlenet, lenet, mobilenet, resnet, vgg
+from striate.models.build import Architecture, build, find
+from striate.models.contract import MODELS, Classifier, place
 
-__all__ = ["MODELS", "Architecture", "Classifier", "build", "documents", "fast", "place", "resnet"]
+__all__ = [
+    "MODELS",
+    "Architecture",
+    "Classifier",
+    "alexnet",
+    "build",
+    "documents",
+    "fast",
+    "find",
+    "googlenet",
+    "lenet",
+    "mobilenet",
+    "place",
+    "resnet",
+    "vgg",
+]

@@ -6,21 +6,21 @@ Everything that looks into a network, transfers it or exports it needs no more t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor, nn
 
 from striate.core.errors import SettingsError
 from striate.core.registry import Registry
-from striate.core.spec import ImageSpec
 
 
 class Classifier(nn.Module, ABC):
     """A network in two parts: features of a picture, and a head that turns them into one logit per class."""
+
+    weights_prefix: ClassVar[str] = ""  # what stands before another library's names of the same weights
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -46,36 +46,30 @@ class Classifier(nn.Module, ABC):
         return self.head(self.features(images))
 
 
+class ChainedFeatures(Classifier):
+    """A network whose features are one chain of layers, held under the name `features` as torchvision does.
+
+    The chain is the contract's `features`: called with pictures, it returns their feature maps.
+
+    Args:
+        chain: From pictures to the last feature maps.
+    """
+
+    def __init__(self, chain: nn.Sequential) -> None:
+        super().__init__()
+        self._modules["features"] = chain  # an attribute would be hidden by the contract's method
+
+    @property
+    def features(self) -> nn.Sequential:  # a callable of the same signature
+        """The chain of layers."""
+        chain = self._modules["features"]
+        assert isinstance(chain, nn.Sequential)
+        return chain
+
+
 Factory = Callable[..., Classifier]
 MODELS: Registry[Factory] = Registry("model")
-
-
-class Architecture(BaseModel):
-    """A network's name and options: with an ImageSpec, enough to build it again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    options: Mapping[str, JsonValue] = Field(default_factory=dict)
-
-
-def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
-    """Return a freshly initialised network for the pictures and classes of `spec`.
-
-    Raises:
-        SettingsError: Unknown name, unknown option, or pictures too small for the network.
-    """
-    factory = MODELS[architecture.name]
-    options: dict[str, Any] = dict(architecture.options)
-    try:
-        return factory(spec.input_shape, len(spec.classes), **options)
-    except (TypeError, ValueError, IndexError, RuntimeError) as error:  # torch refuses sizes with the last one
-        if isinstance(error, SettingsError):
-            raise
-        raise SettingsError(
-            f"model '{architecture.name}' cannot be built ({error})",
-            fix="correct its options or use another model",
-        ) from None
+SMALL_PICTURE = 64
 
 
 def place(model: Classifier, device: torch.device) -> Classifier:
@@ -98,6 +92,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def is_small(input_shape: tuple[int, int, int]) -> bool:
+    """Return whether a side is 64 pixels or less: a stem made for 224 would throw most of the picture away."""
+    return min(input_shape[1:]) <= SMALL_PICTURE
 
 
 def require_side(name: str, input_shape: tuple[int, int, int], least: int) -> None:

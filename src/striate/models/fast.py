@@ -13,16 +13,17 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from striate.models.contract import MODELS, Classifier, another_head, require_side
+from striate.models.norm import feature_norm
 
 
 class PooledStage(nn.Sequential):
-    """convolution 3×3 (same) → max pool 2×2 → batch norm → ReLU: halves the sides."""
+    """convolution 3×3 (same) → max pool 2×2 → norm → ReLU: halves the sides."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: str) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")
         self.pool = nn.MaxPool2d(2)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = feature_norm(norm, outputs)
         self.activation = nn.ReLU(inplace=True)
 
 
@@ -33,13 +34,20 @@ class FastNet(Classifier):
         input_shape: (C, H, W) of the pictures.
         classes: Number of logits.
         widths: Feature maps of each stage.
+        norm: What normalises them (see `norm`).
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (16, 64, 128)) -> None:
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        widths: Sequence[int] = (16, 64, 128),
+        norm: str = "batch",
+    ) -> None:
         super().__init__()
         require_side("fast", input_shape, 2 ** len(widths))  # every stage halves the sides
         channels = [input_shape[0], *widths]
-        self.body = nn.Sequential(*(PooledStage(inputs, outputs) for inputs, outputs in pairwise(channels)))
+        self.body = nn.Sequential(*(PooledStage(inputs, outputs, norm) for inputs, outputs in pairwise(channels)))
         self.classifier = nn.Linear(widths[-1], classes)
 
     def features(self, images: Tensor) -> Tensor:

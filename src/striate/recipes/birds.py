@@ -52,5 +52,3 @@ def bird_plane_batchnorm() -> dict[str, Any]:
     Published: training 0.9860, validation 0.8805 after 100 epochs.
     """
     return _settings("bird-plane-wide", norm="batch", l2=1e-3)
-
-

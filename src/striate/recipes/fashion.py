@@ -29,9 +29,7 @@ OURS_FOR_FEW: dict[str, Any] = {
 }  # fmt: skip
 
 
-@recipe(
-    "fashion-500", document="003", data="fashion-mnist", published={"test": 0.76}, ours=OURS_FOR_FEW, seeds=3
-)
+@recipe("fashion-500", document="003", data="fashion-mnist", published={"test": 0.76}, ours=OURS_FOR_FEW, seeds=3)
 def fashion_500() -> dict[str, Any]:
     """fashion-cnn on the first 500 training pictures only.
 

@@ -99,7 +99,15 @@ def _headline(result: Evaluation) -> dict[str, Any]:
     }
 
 
-def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: Path, name: str | None) -> Job:
+def prepare(
+    data: str,
+    settings: TrainSettings,
+    *,
+    given: frozenset[str],
+    out: Path,
+    name: str | None,
+    unnamed: str | None = None,
+) -> Job:
     """Load the data, make the plan, build the network and create the run folder.
 
     Args:
@@ -107,7 +115,8 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         settings: What the user asked for.
         given: Names of the settings that the user gave.
         out: Folder of the run folders.
-        name: The run's name; from the data by default.
+        name: The run's name.
+        unnamed: What a run without a name is called, numbered where that is taken; by default as its data.
 
     Raises:
         StriateError: Whatever cannot be obeyed; nothing has been written then.
@@ -149,7 +158,7 @@ def prepare(data: str, settings: TrainSettings, *, given: frozenset[str], out: P
         reasons=plan.reasons,
         precision_race=outcome,
     )
-    run = Run.create(out, name, folder_name(data), config, describe_machine(device))
+    run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device))
     if splits.files:
         run.write_files(splits.files)
     return Job(splits, model, run)

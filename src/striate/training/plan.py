@@ -63,6 +63,7 @@ class Plan:
             pictures.append(f"normalize {s.normalize}")
         epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
+        options += " one logit" if self.architecture.one_logit else ""
         return [
             f"pictures   {', '.join(pictures)}",
             f"network    {self.architecture.name}{options}",
@@ -112,7 +113,8 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     options: dict[str, Any] = {}
     if model == "fast":
         options["widths"] = _fast_widths(side, spec.channels)
-    options |= {key: getattr(settings, key) for key in ("norm", "dropout") if getattr(settings, key) is not None}
+    variants = ("norm", "dropout", "small_stem")
+    options |= {key: value for key in variants if (value := getattr(settings, key)) is not None}
 
     batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)
     batch = min(
@@ -143,7 +145,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
 
     complete = settings.with_values(**chosen)
     _refuse_contradictions(complete, data, spec)
-    return Plan(complete, Architecture(name=model, options=options), spec, reasons)
+    return Plan(complete, Architecture(name=model, options=options, one_logit=settings.one_logit), spec, reasons)
 
 
 def _fast_widths(side: int, channels: int) -> list[int]:

@@ -26,17 +26,24 @@ GREY_MODES = ("L", "1", "I", "F", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 MIN_PER_CLASS = 2
 
 
-def load_folder(root: Path, settings: DataSettings) -> Splits:
+def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) -> Splits:
     """Return the pictures of a folder as Splits, unsplit parts left None.
 
     Every file is read and decoded once. Files that cannot be decoded are named all at once; with
     `skip_bad` they are left out and recorded instead.
+
+    Args:
+        root: The folder.
+        settings: Size, channels, what to do with bad pictures.
+        only: The classes to read, in their order; all by default.
 
     Raises:
         DataError: Layout, classes or pictures are unusable; the message lists every offender.
         ResourceError: The decoded pictures would not fit in memory.
     """
     listing = list_folder(root)
+    if only:
+        listing = listing.only_classes(only)
     classes = _agreed_classes(listing)
     spec = _choose_spec(listing, classes, settings)
     _check_memory(listing, spec)
@@ -56,7 +63,7 @@ def load_folder(root: Path, settings: DataSettings) -> Splits:
         *ignored_summary(listing),
         *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []),
     ]
-    return Splits(
+    splits = Splits(
         name=root.resolve().name,
         source=str(root.resolve()),
         train=train,
@@ -66,6 +73,7 @@ def load_folder(root: Path, settings: DataSettings) -> Splits:
         files=_ledger(listing, decoded),
         notes=notes,
     )
+    return splits.only_classes(only) if only else splits
 
 
 def _agreed_classes(listing: Listing) -> tuple[str, ...]:

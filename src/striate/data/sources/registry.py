@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from striate.core.errors import DataError, SettingsError
+from striate.core.errors import DataError
 from striate.core.paths import is_there, user_path
 from striate.core.registry import Registry, nearest
 from striate.core.settings import DataSettings
 from striate.data import split
-from striate.data.dataset import Splits
+from striate.data.dataset import Splits, require_classes
 from striate.data.find import search_roots
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
@@ -69,8 +69,7 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         return replace(splits, source=name)
     folder, subset = locate_folder(name, settings.data_dir)
     if folder is not None:
-        splits = load_folder(folder, settings)
-        return _class_subset(splits, subset) if subset else splits
+        return load_folder(folder, settings, _names(subset))
     guess = nearest(base, SOURCES)
     hint = f"did you mean '{guess}'? " if guess else ""
     raise DataError(
@@ -85,7 +84,10 @@ def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
     if source.load_attribute is not None:
         return source.load_attribute(subset, settings)
     splits = source.load(settings.data_dir)
-    return bring_to_size(_class_subset(splits, subset) if subset else splits, settings)
+    if subset:
+        require_classes(_names(subset), splits.classes, splits.name)
+        splits = splits.only_classes(_names(subset))
+    return bring_to_size(splits, settings)
 
 
 def locate_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
@@ -103,19 +105,8 @@ def locate_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
     return next((folder for folder in below if is_there(folder) and folder.is_dir()), None), subset
 
 
-def _class_subset(splits: Splits, subset: str) -> Splits:
-    wanted = [part.strip() for part in subset.split(",") if part.strip()]
-    unknown = [part for part in wanted if part not in splits.classes]
-    if unknown:
-        known = ", ".join(splits.classes)
-        raise SettingsError(f"{splits.name} has no class", where=", ".join(unknown), fix=f"its classes are: {known}")
-    if len(set(wanted)) < 2:
-        raise SettingsError(
-            "a class subset needs at least two different classes",
-            where=f"{splits.name}:{subset}",
-            fix=f"write e.g. {splits.name}:{splits.classes[0]},{splits.classes[1]}",
-        )
-    return splits.only_classes(list(dict.fromkeys(wanted)))
+def _names(subset: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in subset.split(",") if name.strip()))
 
 
 def _check_trainable(splits: Splits) -> None:

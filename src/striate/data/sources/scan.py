@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from striate.core.errors import DataError
 from striate.core.paths import is_there
+from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
 
 PART_NAMES = {
@@ -36,6 +37,14 @@ class Listing:
     files: list[tuple[str, str, Path]]
     classes: dict[str, list[str]]
     ignored: list[tuple[Path, str]]
+
+    def only_classes(self, names: Sequence[str]) -> Listing:
+        """Return the listing of some classes; SettingsError where there is no such class, or only one is named."""
+        known = sorted(set(chain.from_iterable(self.classes.values())))
+        require_classes(names, known, str(self.root))
+        files = [(part, name, path) for part, name, path in self.files if name in names]
+        classes = {part: [name for name in found if name in names] for part, found in self.classes.items()}
+        return replace(self, files=files, classes=classes)
 
 
 def is_hidden(name: str) -> bool:

@@ -42,7 +42,7 @@ def text_width(text: str, size: float) -> float:
 
 def printable(text: str) -> str:
     """Return the text in one line, with '�' for the odd bytes of a file name and for control characters."""
-    line = " ".join(text.encode("utf-8", "replace").decode().split())
+    line = " ".join(text.split())
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 

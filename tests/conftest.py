@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from striate.core.spec import ImageSpec
+from striate.models import Architecture, build
+from striate.runs.model_file import ModelCard, save_model
 
 
 def pytest_configure() -> None:
@@ -74,3 +76,16 @@ def picture_folder(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def save_untrained(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that saves a network nobody trained, for a spec, and gives the model file's path."""
+
+    def save(spec: ImageSpec, name: str = "m.safetensors") -> Path:
+        architecture = Architecture(name="fast")
+        torch.manual_seed(0)
+        save_model(tmp_path / name, build(architecture, spec), ModelCard(architecture=architecture, spec=spec))
+        return tmp_path / name
+
+    return save

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +11,9 @@ import torch
 from PIL import Image
 
 import striate
-from striate.core.errors import DataError, ModelFileError, StriateError
-from striate.core.spec import ImageSpec
+from striate.core.errors import DataError, ModelFileError, SettingsError
 from striate.data.loader import in_order
 from striate.data.sources import load_data
-from striate.deploy import Predictor
-from striate.deploy.measure import measure
-from striate.models import Architecture, build
-from striate.runs.model_file import ModelCard, save_model
-
-
-@pytest.fixture
-def predictor(tmp_path: Path, make_spec) -> Callable[..., Predictor]:
-    """Return a function that makes an untrained predictor."""
-
-    def make(channels: int = 3, side: int = 24, **changes) -> Predictor:
-        spec = ImageSpec.model_validate({**make_spec(channels=channels, side=side).model_dump(), **changes})
-        architecture = Architecture(name="fast")
-        torch.manual_seed(0)
-        save_model(
-            tmp_path / "m.safetensors", build(architecture, spec), ModelCard(architecture=architecture, spec=spec)
-        )
-        return striate.load(tmp_path / "m.safetensors", device="cpu")
-
-    return make
 
 
 def picture(side: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
@@ -104,31 +81,6 @@ def test_probabilities_are_the_networks_softmax_and_do_not_depend_on_the_batch(p
         assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.__getitem__)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        np.zeros((24, 24, 3), np.float32),
-        np.zeros((24, 24, 3), np.int64),
-        torch.zeros(3, 24, 24),
-        np.zeros((24, 24, 7), np.uint8),
-        np.zeros((0, 24, 3), np.uint8),
-        np.zeros(24, np.uint8),
-        b"not a picture",
-        b"",
-        12,
-    ],
-)
-def test_what_is_no_raw_picture_is_refused_with_the_remedy(predictor, wrong) -> None:
-    with pytest.raises(DataError) as caught:
-        predictor().predict([wrong])
-    assert caught.value.fix
-
-
-def test_normalised_input_is_told_not_to_be(predictor) -> None:
-    with pytest.raises(DataError, match=r"normalises by itself"):
-        predictor().predict(np.random.default_rng(0).normal(size=(24, 24, 3)))
-
-
 def test_a_bad_picture_among_good_ones_fails_alone(predictor, tmp_path: Path) -> None:
     p = predictor()
     good = picture()
@@ -146,35 +98,66 @@ def test_a_batch_tensor_counts_as_several(predictor) -> None:
     assert p.predict([]) == []
 
 
-def test_loading_nothing_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError):
-        striate.load(tmp_path)
+def test_one_picture_counts_as_one_on_every_way_in(predictor, tmp_path: Path) -> None:
+    p = predictor()
+    path = tmp_path / "x.png"
+    picture().save(path)
+    grey = np.asarray(picture(mode="L"))
+    for single in (path, str(path), path.read_bytes(), picture(), grey, torch.from_numpy(grey.copy())):
+        assert p.inputs(single).shape == (1, 3, 24, 24)
+        assert torch.equal(p.inputs(single), p.inputs([single]))
+        (alone,), (streamed,), (outcome,) = p.predict(single), p.stream(single), p.outcomes(single)
+        assert alone == streamed == outcome
 
 
-def test_a_run_measures_as_it_did_and_predicts_each_of_its_pictures_as_evaluated(picture_folder, tmp_path) -> None:
-    folder = picture_folder(cats=20, dogs=20, birds=20)
-    run = striate.train(folder, out=tmp_path / "runs", epochs=2, precision="fp32", device="cpu")
-    result, pictures = measure(run.path, None, None, device="cpu")
-    assert json.loads((run.path / "evaluation.json").read_bytes())["test"] == result.summary()
-    predictions = striate.load(run.path, device="cpu").predict([folder / name for name in pictures.names])
-    for prediction, row in zip(predictions, result.probabilities.tolist(), strict=True):
-        np.testing.assert_allclose(list(prediction.probabilities.values()), row, atol=1e-5)
+def test_an_iterator_of_no_pictures_gives_nothing(predictor) -> None:
+    p = predictor()
+    assert p.inputs([]).shape == (0, 3, 24, 24)
+    assert p.predict(iter(())) == []
+    assert p.predict(np.empty((0, 24, 24, 3), np.uint8)) == []
 
 
-def test_other_data_are_matched_by_class_name_never_by_number(picture_folder, tmp_path: Path) -> None:
-    folder = picture_folder(cats=20, dogs=20)
-    run = striate.train(folder, out=tmp_path / "runs", epochs=1, precision="fp32", device="cpu")
-    same, _ = measure(run.path, str(folder), "train", device="cpu")
-    swapped = picture_folder(root="other", ants=3, dogs=3)
-    with pytest.raises(StriateError, match="ants"):
-        measure(run.path, str(swapped), None, device="cpu")
-    renamed = tmp_path / "renamed"
-    for old, new in (("dogs", "a/dogs"), ("cats", "a/cats")):
-        (renamed / new).mkdir(parents=True)
-        for file in (folder / old).iterdir():
-            (renamed / new / file.name).write_bytes(file.read_bytes())
-    again, _ = measure(run.path, str(renamed / "a"), None, device="cpu")
-    assert again.accuracy == same.accuracy
+def test_pictures_without_a_path_are_named_by_their_number(predictor) -> None:
+    p = predictor()
+    assert [prediction.name for prediction in p.predict([picture(), picture()])] == ["picture 0", "picture 1"]
+    for refuse in (p.predict, p.inputs):
+        with pytest.raises(DataError, match="picture 1"):
+            refuse([picture(), None])
+
+
+class _Place:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_load_takes_any_path_object_and_a_torch_device(predictor, tmp_path: Path, make_spec, save_untrained) -> None:
+    file = save_untrained(make_spec())
+    assert striate.load(_Place(file), device=torch.device("cpu")).classes == make_spec().classes
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"runs/digits", ["runs"], ""])
+def test_load_says_what_it_accepts(wrong) -> None:
+    with pytest.raises(SettingsError, match="run folder or a model file"):
+        striate.load(wrong)
+
+
+@pytest.mark.parametrize("device", [None, 5, "banana", "cpu\0"])
+def test_a_device_that_is_none_is_a_settings_error(make_spec, save_untrained, device) -> None:
+    with pytest.raises(SettingsError, match="device"):
+        striate.load(save_untrained(make_spec()), device=device)
+
+
+@pytest.mark.parametrize("odd", ["x" * 300, "~nouser/run", "~\0", "a\0b", "file/below", "loop", "\ud800", "."])
+def test_a_path_that_holds_no_model_is_a_model_file_error(tmp_path: Path, monkeypatch, odd: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_bytes(b"x")
+    Path("loop").symlink_to("loop")
+    with pytest.raises(ModelFileError) as caught:
+        striate.load(odd)
+    assert caught.value.fix
 
 
 def test_a_named_data_set_at_another_size_is_what_prediction_makes_of_its_pictures(predictor) -> None:
@@ -185,13 +168,3 @@ def test_a_named_data_set_at_another_size_is_what_prediction_makes_of_its_pictur
     p = predictor(side=24)
     evaluated = torch.cat(list(in_order(resized, p.spec, 5, torch.device("cpu"))))
     assert torch.equal(evaluated, p.inputs(list(own.images)))
-
-
-def test_a_run_finds_its_folder_again_from_elsewhere(picture_folder, tmp_path: Path, monkeypatch) -> None:
-    folder = picture_folder(cats=10, dogs=10)
-    monkeypatch.chdir(folder.parent)
-    run = striate.train(folder.name, out=tmp_path / "runs", epochs=1, precision="fp32", device="cpu")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    result, _ = measure(run.path, None, None, device="cpu")
-    assert result.summary() == json.loads((run.path / "evaluation.json").read_bytes())["test"]

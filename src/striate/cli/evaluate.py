@@ -7,37 +7,47 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from striate.core.errors import SettingsError
+
 if TYPE_CHECKING:
     from striate.evaluation import Evaluation
 
 
 def command(
     run: Annotated[Path, Parameter(help="A run folder or a model file.")],
-    data: Annotated[str | None, Parameter(help="Other data than the run's own: a name or a folder.")] = None,
+    data: Annotated[
+        str | None,
+        Parameter(help="Other data than the run's own: a name, or a folder of pictures of any of its classes."),
+    ] = None,
     /,
     *,
     part: Annotated[
         Literal["test", "val", "train"] | None,
         Parameter(help="Which part [test, else val, else all there is]"),
     ] = None,
+    skip_bad: Annotated[bool, Parameter(help="Go on without unreadable pictures of the folder.", negative="")] = False,
     predictions: Annotated[Path | None, Parameter(help="Write each picture's probabilities to this CSV file.")] = None,
     data_dir: Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> None:
     """Measure a trained network: accuracy with its 95 % interval, top-k, loss, per class, confusion matrix."""
-    from striate.cli.output import print_json, require_free
+    from striate.cli.output import print_json, require_free, stderr
+    from striate.core.paths import file_status
     from striate.deploy.measure import measure, write_predictions
 
     if predictions is not None:
+        file_status(predictions, SettingsError)
         require_free(predictions, (".csv",))
-    result, pictures = measure(run, data, part, data_dir, device)
+    measured = measure(run, data, part, data_dir, device, skip_bad)
     if predictions is not None:
-        write_predictions(predictions, result, pictures)
+        write_predictions(predictions, measured)
+    for note in measured.notes:
+        stderr().print(f"note: {note}", markup=False)
     if json:
-        print_json(result.summary())
+        print_json(measured.result.summary())
     else:
-        _show(result, pictures.classes)
+        _show(measured.result, measured.pictures.classes)
 
 
 def _show(result: Evaluation, classes: tuple[str, ...]) -> None:

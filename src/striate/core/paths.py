@@ -1,33 +1,51 @@
-"""Paths as a user types them."""
+"""Paths as users type them: what the system says of them, as our errors."""
 
 from __future__ import annotations
 
+import os
+import reprlib
 import shlex
 from pathlib import Path
 
-from striate.core.errors import SettingsError
+from striate.core.errors import SettingsError, StriateError
 
 
-def user_path(typed: str | Path) -> Path:
-    """Return a path with '~' replaced by the home folder.
+def user_path(typed: object, accepted: str = "a path") -> Path:
+    """Return the path that a user gave, with '~' replaced by the home folder where there is such a user.
+
+    Args:
+        typed: A str or path object.
+        accepted: What may be given here, for the message.
 
     Raises:
-        SettingsError: There is no such user, or the text cannot be a path.
+        SettingsError: It is no path, or an empty one.
     """
-    if "\0" in str(typed):
-        raise SettingsError("a path cannot contain a zero byte", where=repr(str(typed)), fix="check the path")
+    named = os.fsdecode(typed) if isinstance(typed, str | os.PathLike) else ""
+    if not named:
+        raise SettingsError(f"{reprlib.repr(typed)} is not a path", fix=f"give {accepted}")
     try:
-        return Path(typed).expanduser()
-    except RuntimeError:  # pathlib's word for an unknown user
-        raise SettingsError("no such user's home folder", where=typed, fix="write the path out, or './~…'") from None
+        return Path(named).expanduser()
+    except (RuntimeError, ValueError):  # no such user: nothing will be found there
+        return Path(named)
 
 
 def is_there(path: Path) -> bool:
     """Return whether a path exists; one that the system cannot even look up does not."""
     try:
         return path.exists()
-    except OSError:  # too long, or in a folder that may not be entered
+    except (OSError, ValueError):  # too long, in a folder that may not be entered, with a zero byte
         return False
+
+
+def file_status(path: Path, kind: type[StriateError]) -> os.stat_result | None:
+    """Return the system's record of what is at a path, None where nothing is; `kind` is raised where it cannot say."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a character that no path can hold
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise kind(f"path cannot be used ({reason})", where=path, fix="check the path and its permissions") from None
 
 
 def to_type(*words: object) -> str:

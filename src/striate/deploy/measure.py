@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
+import os
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from striate.core.device import choose_device
-from striate.core.errors import DataError, ModelFileError, SettingsError
+from striate.core.errors import DataError, SettingsError
+from striate.core.paths import file_status, user_path
+from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, Splits
-from striate.data.sources import load_data
+from striate.data.sources import SOURCES, load_data, open_data
+from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.runs.atomic import replace_file
@@ -20,80 +27,147 @@ from striate.runs.folder import Run
 from striate.runs.model_file import load_model
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What a network does on labelled pictures.
+
+    Args:
+        result: The figures; `result.part` says which part was measured, 'all' for a folder that is not split.
+        pictures: What was measured, with the network's class numbers.
+        notes: What the reader of the figures must know, one sentence each.
+    """
+
+    result: Evaluation
+    pictures: ImageDataset
+    notes: tuple[str, ...] = ()
+
+
 def measure(
-    path: Path, data: str | None, part: str | None, data_dir: Path | None = None, device: str = "auto"
-) -> tuple[Evaluation, ImageDataset]:
-    """Return the evaluation of a run (or model file) and the pictures it was measured on.
+    path: str | os.PathLike[str],
+    data: str | None = None,
+    part: str | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    skip_bad: bool = False,
+) -> Measurement:
+    """Return the measurement of a run or model file on labelled pictures.
 
     Args:
         path: A run folder or a model file.
-        data: Other data; a run's own by default.
-        part: 'test', 'val' or 'train'; by default the first of test and val that exists, else all pictures.
+        data: A data set by name, or a folder of pictures of any of the network's classes; a run's own by default.
+        part: 'test', 'val' or 'train'; by default the first of them that exists, else all pictures. Of a folder
+            that is not split but holds the run's own pictures, the part that the run made of them.
+        data_dir: Folder that holds data sets by name.
+        device: Where to compute.
+        skip_bad: Leave out pictures of the folder that cannot be decoded.
 
     Raises:
         StriateError: No such model, data or part, or classes and sizes that do not belong together.
     """
-    loaded = load_model(path / "model.safetensors" if path.is_dir() else path, choose_device(device))
+    path = user_path(path, "a run folder or a model file")
+    loaded = load_model(path, choose_device(device))
     spec = loaded.card.spec
-    if data is None:
-        splits = _own_data(path, data_dir)
-    else:
-        settings = DataSettings(
-            data_dir=data_dir,
-            img_size=spec.height,
-            channels=spec.channels,
-            resize=spec.resize,
-            interpolation=spec.interpolation,
+    folder = None if data is None or data.partition(":")[0] in SOURCES else _folder(data)
+    if skip_bad and folder is None:
+        raise SettingsError(
+            "only a folder that is named here can have bad pictures", where="--skip-bad", fix="leave it out"
         )
-        splits = load_data(data, settings)
-    name, pictures = _choose_part(splits, part)
-    return evaluate(loaded.model, _for_network(pictures, spec, splits.name), spec, name), pictures
+    if folder is not None:
+        labelled = _from_folder(path, folder, spec, part, skip_bad)
+    elif data is not None:
+        labelled = _part_of(_named(data, spec, data_dir), part, spec)
+    else:
+        labelled = _part_of(_own_data(path, data_dir), part, spec)
+    result = evaluate(loaded.model, labelled.pictures, spec, labelled.part)
+    return Measurement(result, labelled.pictures, labelled.notes)
+
+
+def _folder(data: str) -> Path:
+    folder = user_path(data, "a folder or the name of a data set")
+    if file_status(folder, DataError) is None:
+        guess = nearest(data, SOURCES)
+        hint = f"did you mean '{guess}'? " if guess else ""
+        raise DataError(
+            "no such data set or folder", where=data, fix=f"{hint}give a folder, or one of {', '.join(SOURCES)}"
+        )
+    return folder
+
+
+def _from_folder(path: Path, folder: Path, spec: ImageSpec, part: str | None, skip_bad: bool) -> Labelled:
+    if part is not None and (path / "config.json").is_file() and not part_folders(folder, spec.classes):
+        return _part_of(_own_data_at(folder, Run.open(path)), part, spec)
+    labelled = read_labelled(folder, spec, part, skip_bad)
+    if _holds_files_of(path, labelled.pictures):
+        note = "the run was trained on some of these pictures; --part test measures only those held out"
+        labelled = replace(labelled, notes=(*labelled.notes, note))
+    return labelled
+
+
+def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
+    values = {"img_size": spec.height, "channels": spec.channels, "data_dir": data_dir}
+    return load_data(data, DataSettings.parse({**values, "resize": spec.resize, "interpolation": spec.interpolation}))
 
 
 def _own_data(path: Path, data_dir: Path | None) -> Splits:
     if not path.is_dir():
-        raise SettingsError("a model file alone has no data", where=path, fix="striate evaluate MODEL DATA")
+        fix = f"name pictures: striate evaluate {shlex.quote(str(path))} FOLDER"
+        raise SettingsError("a model file alone has no data", where=path, fix=fix)
     run = Run.open(path)
+    place = Path(run.config.data)
+    if place.is_absolute() and file_status(place, DataError) is None:
+        fix = f"name their new place: striate evaluate {shlex.quote(str(path))} FOLDER --part test"
+        raise DataError("the run's pictures are no longer here", where=place, fix=fix)
     settings = run.config.settings
-    if data_dir is not None:
-        settings = settings.with_values(data_dir=data_dir)
-    return run.open_data(settings)
+    return run.open_data(settings if data_dir is None else settings.with_values(data_dir=data_dir))
 
 
-def _choose_part(splits: Splits, part: str | None) -> tuple[str, ImageDataset]:
+def _own_data_at(folder: Path, run: Run) -> Splits:
+    """Return the run's own data from where they lie now."""
+    settings = run.config.settings
+    try:
+        splits = open_data(str(folder.resolve()), settings, settings.seed)
+        if splits.fingerprint() == run.config.fingerprint:
+            return splits
+    except DataError:
+        pass
+    raise SettingsError(
+        "the folder has no parts, and does not hold the run's own pictures", where=folder, fix="leave --part out"
+    )
+
+
+def _holds_files_of(run: Path, pictures: ImageDataset) -> bool:
+    """Return whether all files that the run in a folder used are among the pictures, by name."""
+    record = run / "files.csv"
+    if not record.is_file():
+        return False
+    with open(record, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        used = {row["path"] for row in csv.DictReader(file) if row["status"] == "used"}
+    return used <= set(pictures.names)
+
+
+def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
+    """Return a part's pictures with the network's class numbers, matched by name."""
     parts = splits.parts()
-    chosen = part or next(name for name in ("test", "val", "train") if name in parts)
+    chosen = part or next(name for name in BEST_FIRST if name in parts)
     if chosen not in parts:
-        raise SettingsError(
-            f"the data have no part '{chosen}'", where=splits.name, fix=f"use --part {next(iter(parts))}"
-        )
-    return chosen, parts[chosen]
-
-
-def _for_network(pictures: ImageDataset, spec: ImageSpec, name: str) -> ImageDataset:
-    """Return the pictures with the network's class numbers, matched by name."""
+        fix = f"use --part {' or '.join(parts)}"
+        raise SettingsError(f"the data have no part '{chosen}'", where=splits.name, fix=fix)
+    pictures = parts[chosen]
     if pictures.input_shape != spec.input_shape:
         raise DataError(
             f"pictures of C H W = {pictures.input_shape}; the network takes {spec.input_shape}",
-            where=name,
+            where=splits.name,
             fix="measure on data of the same kind",
         )
-    unknown = [c for c in pictures.classes if c not in spec.classes]
-    if unknown:
-        raise ModelFileError(
-            f"the network does not know: {', '.join(unknown)}",
-            where=name,
-            fix=f"its classes are {', '.join(spec.classes)}; leave the others out",
-        )
-    numbers = [spec.classes.index(c) for c in pictures.classes]
-    labels = pictures.labels.clone().apply_(lambda label: numbers[label])
-    return replace(pictures, labels=labels, classes=spec.classes)
+    require_known(list(pictures.classes), spec, splits.name)
+    numbers = torch.tensor([spec.classes.index(name) for name in pictures.classes])
+    return Labelled(chosen, replace(pictures, labels=numbers[pictures.labels], classes=spec.classes), ())
 
 
-def write_predictions(path: Path, result: Evaluation, pictures: ImageDataset) -> None:
+def write_predictions(path: Path, measured: Measurement) -> None:
     """Write each picture's probabilities as CSV, at once."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(prediction_header(pictures.classes))
-    writer.writerows(prediction_rows(result, pictures))
+    writer.writerow(prediction_header(measured.pictures.classes))
+    writer.writerows(prediction_rows(measured.result, measured.pictures))
     replace_file(path, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -104,6 +104,8 @@ class Run:
         """
         if name is not None and _FORBIDDEN.search(name):
             raise SettingsError("not a name for a run folder", where=repr(name), fix="use letters, digits, '-' and '_'")
+        if str(out).startswith("~"):  # what is left of it where there is no such user
+            raise SettingsError("no such user's home folder", where=out, fix="write the path out, or './~…'")
         files = {
             "config.json": config.model_dump_json(indent=1).encode(),
             "environment.json": json.dumps(environment, indent=1).encode(),

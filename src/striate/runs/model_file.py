@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import shlex
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from striate.core.errors import ModelFileError, StriateError
+from striate.core.paths import file_status
 from striate.core.spec import ImageSpec
 from striate.models import Architecture, Classifier, build, place
 from striate.runs.atomic import replace_file
@@ -23,6 +27,7 @@ from striate.version import __version__
 
 FORMAT = 1
 KEY = "striate"
+NAME = "model.safetensors"
 MAX_HEADER = 100 * 2**20
 MAX_CARD = 10 * 2**20
 _FOREIGN = {
@@ -34,6 +39,7 @@ _FOREIGN = {
     b"\x89HDF": "an HDF5 file",
     b"\x08\x0a\x12": "an ONNX file",
 }
+_FIX = f"give a run folder or its {NAME}"
 
 
 class ModelCard(BaseModel):
@@ -47,17 +53,19 @@ class ModelCard(BaseModel):
         metrics: What was measured, by part: {'test': {'accuracy': …, 'count': …}}.
         settings_digest: SHA-256 of the training settings.
         data: Name of the training data.
+        weights_sha256: `weights_digest` of the tensors in the file; `save_model` enters it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    format: int = FORMAT
+    format: int = Field(FORMAT, ge=1)
     striate: str = __version__
     architecture: Architecture
     spec: ImageSpec
     metrics: Mapping[str, JsonValue] = Field(default_factory=dict)
     settings_digest: str = ""
     data: str = ""
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,51 +79,95 @@ class LoadedModel:
 def save_model(path: Path, model: Classifier, card: ModelCard) -> None:
     """Write the model file at once; equal weights and card give equal bytes."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    card = card.model_copy(update={"weights_sha256": weights_digest(tensors)})
     replace_file(path, save(tensors, metadata={KEY: card.model_dump_json()}))
+
+
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over the tensors in order of their names.
+
+    Each contributes the JSON text of [name, type, shape], e.g. '["head.bias", "float32", [10]]', and then its
+    values in memory order, row by row.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        digest.update(json.dumps([name, kind, list(tensor.shape)]).encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load_model(path: Path, device: torch.device | None = None) -> LoadedModel:
     """Return the network in a model file; no code in the file is ever run.
 
+    Args:
+        path: The file, or the run folder that holds it.
+        device: Where the network is to compute; the CPU by default.
+
     Raises:
-        ModelFileError: Missing, of another format (pickles are refused by their first bytes, unread),
-            damaged, written by a newer version, or weights that do not fit the architecture.
+        ModelFileError: Missing, of a run that is not finished, of another format (pickles are refused by their
+            first bytes, unread), damaged, written by a newer version, weights that are not those it was written
+            with, or do not fit the architecture.
     """
-    data = _read(path)
-    card = read_card(data, path)
+    file = _find(path)
+    data = _read(file)
+    card = read_card(data, file)
     try:
         model = build(card.architecture, card.spec)
     except StriateError as error:
-        raise ModelFileError(f"its architecture cannot be built ({error.what})", where=path) from None
+        raise ModelFileError(f"its architecture cannot be built ({error.what})", where=file) from None
     try:
         tensors = load(data)
     except Exception as error:  # the parser's own exception type is not public
-        raise ModelFileError(f"damaged safetensors file ({error})", where=path, fix="take another copy") from None
-    check_weights(model, tensors, path)
+        raise ModelFileError(f"damaged safetensors file ({error})", where=file, fix="take another copy") from None
+    if weights_digest(tensors) != card.weights_sha256:
+        raise ModelFileError("weights have changed since the file was written", where=file, fix="take another copy")
+    check_weights(model, tensors, file)
     model.load_state_dict(tensors)
     return LoadedModel(place(model, device or torch.device("cpu")).eval(), card)
 
 
-def _read(path: Path) -> bytes:
-    fix = "give a run folder or its model.safetensors"
-    if path.is_dir() or not path.exists():
-        raise ModelFileError("no model file here", where=path, fix=fix)
-    if not path.is_file():
-        raise ModelFileError("not a regular file", where=path, fix=fix)
-    with open(path, "rb") as file:
-        head = file.read(8)
-    for magic, kind in _FOREIGN.items():
-        if head.startswith(magic):
-            raise ModelFileError(
-                f"refused: this is {kind}; such files can run code when opened, or are not ours",
-                where=path,
-                fix="give a model.safetensors written by striate",
-            )
-    size = path.stat().st_size
-    length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-    if not 2 <= length <= min(MAX_HEADER, size - 8):
-        raise ModelFileError("not a safetensors file, or cut off", where=path, fix=fix)
-    return path.read_bytes()
+def _find(path: Path) -> Path:
+    """Return the model file at a path, which may be its run folder."""
+    status = file_status(path, ModelFileError)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        path = path / NAME
+        status = file_status(path, ModelFileError)
+    if status is None:
+        raise _missing(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelFileError("not a regular file", where=path, fix=_FIX)
+    return path
+
+
+def _missing(file: Path) -> ModelFileError:
+    run = file.parent
+    if file.name != NAME or file_status(run / "config.json", ModelFileError) is None:
+        return ModelFileError("no model file here", where=file, fix=_FIX)
+    if file_status(run / "diverged.json", ModelFileError) is not None:
+        return ModelFileError("this run diverged and has no model", where=run, fix="start a new run with a lower --lr")
+    return ModelFileError("this run is not finished", where=run, fix=f"striate train --resume {shlex.quote(str(run))}")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            head = opened.read(8)
+            for magic, kind in _FOREIGN.items():
+                if head.startswith(magic):
+                    raise ModelFileError(
+                        f"refused: this is {kind}; such files can run code when opened, or are not ours",
+                        where=file,
+                        fix=f"give a {NAME} written by striate",
+                    )
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+            if not 2 <= length <= min(MAX_HEADER, file.stat().st_size - 8):
+                raise ModelFileError("not a safetensors file, or cut off", where=file, fix=_FIX)
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot be read ({error.strerror})", where=file, fix=f"chmod u+r {shlex.quote(str(file))}"
+        ) from None
 
 
 def read_card(data: bytes, path: Path) -> ModelCard:
@@ -130,7 +182,7 @@ def read_card(data: bytes, path: Path) -> ModelCard:
         raise ModelFileError(
             "a safetensors file without striate's card, so its network is unknown",
             where=path,
-            fix="give a model.safetensors written by striate",
+            fix=f"give a {NAME} written by striate",
         )
     try:
         if len(text) > MAX_CARD:
@@ -142,14 +194,17 @@ def read_card(data: bytes, path: Path) -> ModelCard:
                 where=path,
                 fix="pip install --upgrade striate",
             )
-        return ModelCard.model_validate_json(text)
+        card = ModelCard.model_validate_json(text)
+        if not card.weights_sha256:
+            raise ValueError("weights_sha256 is missing")
+        return card
     except ModelFileError:
         raise
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         raise ModelFileError(f"its card is invalid ({place}: {problem['msg']})", where=path) from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelFileError(f"its card is invalid ({error})", where=path) from None
 
 
@@ -164,16 +219,15 @@ def check_weights(model: Classifier, tensors: Mapping[str, Tensor], where: objec
     """Refuse weights that do not fit the network or are not finite, naming the first five.
 
     Raises:
-        ModelFileError: Names or shapes differ, or a value is NaN or infinite.
+        ModelFileError: Names, shapes or types differ, or a value is NaN or infinite.
     """
     wanted = model.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"{name} is not in the network" for name in tensors if name not in wanted]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, the network {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    ]
+    for name in wanted.keys() & tensors.keys():
+        theirs, ours = ((tuple(tensor.shape), tensor.dtype) for tensor in (tensors[name], wanted[name]))
+        if theirs != ours:
+            problems.append(f"{name} is {theirs[0]} {theirs[1]}, the network's {ours[0]} {ours[1]}")
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ModelFileError(

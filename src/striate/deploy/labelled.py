@@ -1,0 +1,135 @@
+"""Labelled pictures for a trained network: a folder is read as its network sees it, by the names of its classes."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from striate.core.errors import DataError, SettingsError
+from striate.core.spec import ImageSpec
+from striate.data.dataset import ImageDataset
+from striate.data.decode import Pixels, decode
+from striate.data.sources.scan import LAYOUT, PART_NAMES, Listing, ignored_summary, is_hidden, list_folder
+
+BEST_FIRST = ("test", "val", "train")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The pictures of one part of a folder, with the network's class numbers.
+
+    Args:
+        part: 'test', 'val' or 'train'; 'all' where the folder is not split.
+        pictures: All that could be read; any of the network's classes may be missing.
+        notes: What was left out, one sentence each.
+    """
+
+    part: str
+    pictures: ImageDataset
+    notes: tuple[str, ...]
+
+
+def part_folders(root: Path, classes: tuple[str, ...]) -> dict[str, Path]:
+    """Return the folders of train, val and test by part; none where the folder is not split, but holds classes.
+
+    Raises:
+        DataError: The folder cannot be read, or has two folders for one part.
+    """
+    parts: dict[str, Path] = {}
+    try:
+        entries = sorted(root.iterdir()) if root.is_dir() else []
+        folders = [path for path in entries if path.is_dir() and not is_hidden(path.name)]
+    except OSError as error:
+        raise _unreadable(error) from None
+    if any(folder.name in classes for folder in folders):  # a class may be called anything, 'test' too
+        return parts
+    for folder in folders:
+        part = PART_NAMES.get(folder.name.lower())
+        if part in parts:
+            raise DataError(f"two folders for the part '{part}'", where=f"{parts[part]}, {folder}", fix="keep one")
+        if part:
+            parts[part] = folder
+    return parts
+
+
+def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad: bool = False) -> Labelled:
+    """Return the pictures of CLASS/picture or {train,val,test}/CLASS/picture: any of the network's classes, even one.
+
+    Args:
+        root: The folder.
+        spec: How the network wants pictures, and its classes.
+        part: Which part of a split folder; by default the first that exists of test, val and train.
+        skip_bad: Leave out pictures that cannot be decoded, instead of naming them all.
+
+    Raises:
+        SettingsError: The folder has no such part.
+        DataError: No pictures, pictures that cannot be decoded, or classes that the network does not know.
+    """
+    parts = part_folders(root, spec.classes) or {"all": root}
+    chosen = part or next(name for name in (*BEST_FIRST, "all") if name in parts)
+    if chosen not in parts:
+        fix = "leave --part out" if "all" in parts else f"use --part {' or '.join(parts)}"
+        raise SettingsError(f"the folder has no part '{chosen}'", where=root, fix=fix)
+    listing = _list(parts[chosen])
+    require_known([name for _, name, _ in listing.files], spec, parts[chosen])
+    images, errors = _decode([path for _, _, path in listing.files], spec)
+    bad = [error for error in errors if error is not None]
+    if bad and (not skip_bad or len(bad) == len(errors)):
+        lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
+        fix = "replace or remove them" + ("" if skip_bad else ", or go on without them: --skip-bad")
+        raise DataError(f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}", fix=fix)
+    pictures = ImageDataset(
+        images=torch.from_numpy(images),  # N C H W
+        labels=torch.tensor([spec.classes.index(name) for _, name, _ in listing.files]),
+        classes=spec.classes,
+        names=[str(path.relative_to(root)) for _, _, path in listing.files],
+    )
+    if bad:
+        pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))
+    left_out = [f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []
+    return Labelled(chosen, pictures, (*ignored_summary(listing), *left_out))
+
+
+def _list(folder: Path) -> Listing:
+    try:
+        listing = list_folder(folder)
+    except OSError as error:
+        raise _unreadable(error) from None
+    if set(listing.classes) != {""}:
+        raise DataError("folders of parts among folders of classes", where=folder, fix=LAYOUT)
+    return listing
+
+
+def require_known(names: list[str], spec: ImageSpec, where: object) -> None:
+    """Refuse names of classes that the network does not have: DataError, all at once."""
+    unknown = [name for name in dict.fromkeys(names) if name not in spec.classes]
+    if unknown:
+        raise DataError(
+            f"classes that the network does not know: {', '.join(unknown)}",
+            where=where,
+            fix=f"leave their pictures out; its classes are {', '.join(spec.classes)}",
+        )
+
+
+def _decode(paths: list[Path], spec: ImageSpec) -> tuple[Pixels, list[DataError | None]]:
+    """Return the pictures, uint8 N C H W, and for each the error that says why there is none."""
+    images = np.empty((len(paths), *spec.input_shape), np.uint8)
+
+    def one(number: int) -> DataError | None:
+        try:
+            images[number] = decode(paths[number], spec).transpose(2, 0, 1)
+        except DataError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return images, list(pool.map(one, range(len(paths))))
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError(f"cannot be read ({error.strerror})", where=error.filename, fix="check the path and permissions")

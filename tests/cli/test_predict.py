@@ -1,0 +1,127 @@
+"""`striate predict`: one line per picture on stdout, what cannot be used on stderr, and nothing in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import striate
+from striate.cli.main import main
+
+ESCAPED = {"tab\there": r"tab\there", "line\nbreak": r"line\nbreak", "re\rturn": r"re\rturn", "back\\n": r"back\\n"}
+
+
+@pytest.fixture
+def model(make_spec, save_untrained, tmp_path: Path, monkeypatch) -> Path:
+    """Return a model file whose class names are no better than the pictures'; its folder is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return save_untrained(make_spec(classes=4).model_copy(update={"classes": tuple(ESCAPED)}))
+
+
+def draw(*paths: str) -> None:
+    for number, path in enumerate(paths):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (30, 30), 50 * number).save(path, "PNG")
+
+
+def predict(*arguments: object) -> int:
+    return main(["predict", *map(str, arguments), "--device", "cpu"])
+
+
+def test_names_with_tabs_and_line_breaks_stay_in_their_cell(model: Path, capsys) -> None:
+    pictures = [f"{name}.png" for name in ESCAPED]
+    draw(*pictures)
+    assert predict(model, *pictures, "--top", 4) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert lines.pop() == ""
+    predictions = striate.load(model, device="cpu").predict(pictures)
+    for line, told, prediction in zip(lines, ESCAPED.values(), predictions, strict=True):
+        path, *cells = line.split("\t")
+        assert path == f"{told}.png"
+        assert set(cells[::2]) == set(ESCAPED.values())
+        assert cells[0] == ESCAPED[prediction.label]
+        assert [float(cell) for cell in cells[1::2]] == pytest.approx(
+            sorted(prediction.probabilities.values(), reverse=True), abs=6e-5
+        )
+
+
+def test_json_keeps_names_exactly(model: Path, capsys) -> None:
+    pictures = [f"{name}.png" for name in ESCAPED]
+    draw(*pictures)
+    assert predict(model, *pictures, "--json") == 0
+    values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [value["path"] for value in values] == pictures
+    assert all(tuple(value["probabilities"]) == tuple(ESCAPED) for value in values)
+
+
+def test_a_folder_without_pictures_is_named_with_exit_3(model: Path, capsys) -> None:
+    Path("empty/below").mkdir(parents=True)
+    Path("empty/notes.txt").write_text("x")
+    draw("a.png")
+    assert predict(model, "empty", "a.png") == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("a.png\t")
+    assert "no pictures in this folder: empty" in err
+
+
+@pytest.mark.parametrize("odd", ["absent.png", "x" * 300, "~nouser", "~nouser/x", "a.png/below", "loop", "text.png"])
+def test_a_path_that_cannot_be_used_fails_alone(model: Path, capsys, odd: str) -> None:
+    draw("a.png", "b.png")
+    Path("loop").symlink_to("loop")
+    Path("text.png").write_text("<html>")
+    assert predict(model, "a.png", odd, "b.png") == 3
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["a.png", "b.png"]
+    assert odd in err
+    assert "fix:" in err
+
+
+def test_a_folder_that_cannot_be_read_fails_alone(model: Path, capsys, monkeypatch) -> None:
+    from striate.data.sources import scan
+
+    draw("a.png", "locked/b.png", "c.png")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "locked")
+
+    monkeypatch.setattr(scan, "_identity", refuse)  # a test may run as root, who may read everything
+    assert predict(model, "a.png", "locked", "c.png") == 3
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["a.png", "c.png"]
+    assert "Permission denied" in err
+
+
+@pytest.mark.parametrize("odd", ["x" * 300, "~nouser", "a.png/below", "loop", "a.png", "empty"])
+def test_a_run_that_is_none_is_a_model_file_error(model: Path, capsys, odd: str) -> None:
+    draw("a.png")
+    Path("loop").symlink_to("loop")
+    Path("empty").mkdir()
+    for arguments in (["predict", odd, "a.png"], ["evaluate", odd], ["evaluate", odd, "digits"]):
+        assert main(arguments) == 4
+        assert odd in capsys.readouterr().err
+
+
+def test_an_unfinished_run_says_how_to_go_on(model: Path, capsys) -> None:
+    run = Path("my run")
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    for arguments in (["predict", str(run), "a.png"], ["evaluate", str(run)]):
+        assert main(arguments) == 4
+        assert "fix: striate train --resume 'my run'" in capsys.readouterr().err
+
+
+def test_a_name_of_no_valid_bytes_is_predicted(model: Path) -> None:
+    draw(os.fsdecode(b"\xff\xfe.png"))
+    command = [sys.executable, "-m", "striate.cli.main", "predict", str(model), ".", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:surrogateescape"}
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    path, *cells = done.stdout.rstrip(b"\n").split(b"\t")
+    assert path in (b"\xff\xfe.png", rb"\udcff\udcfe.png")
+    assert len(cells) == 2

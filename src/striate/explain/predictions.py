@@ -62,14 +62,15 @@ def mistakes_grid(evaluation: Evaluation, pictures: ImageDataset, count: int = M
     if len(wrong) == 0:
         return _sheet([], f"No mistakes: all {total} pictures{part} are classified rightly")
     shown = wrong[:count]
-    which = f"the {len(shown)} most confident of " if len(shown) < len(wrong) else ""
+    mistaken = "1 mistake" if len(wrong) == 1 else f"{len(wrong):,} mistakes"
+    which = f"the {len(shown)} most confident" if len(shown) < len(wrong) else "the most confident first"
     return prediction_grid(
         pictures.images[shown],
         evaluation.labels[shown],
         evaluation.probabilities[shown],
         pictures.classes,
         predictions=evaluation.predictions[shown],
-        title=f"Mistakes: {which}{len(wrong):,} among {total} pictures{part}",
+        title=f"{mistaken} among {total} pictures{part}, {which}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -39,7 +40,7 @@ class Verdict:
 # the colours of Okabe and Ito 2008
 RIGHT = Verdict("✓ ", "#0072b2", "solid", 1.0)
 WRONG = Verdict("✗ ", "#d55e00", "dashed", 2.2)
-UNKNOWN = Verdict("", "0.35", "solid", 0.6)
+UNKNOWN = Verdict("", "0.2", "solid", 0.6)
 
 
 def mistakes(evaluation: Evaluation) -> Tensor:
@@ -136,7 +137,7 @@ class _Cell:
     true: str | None
     name: str | None
 
-    @property
+    @cached_property
     def said(self) -> list[str]:
         """The lines about the prediction."""
         lines = wrapped(self.verdict.sign + self.predicted, SIDE, TYPE, 2)
@@ -144,7 +145,7 @@ class _Cell:
         with_share = f"{lines[-1]}  {share}"
         return [*lines[:-1], with_share] if text_width(with_share, TYPE) <= SIDE else [*lines, share]
 
-    @property
+    @cached_property
     def known(self) -> list[str]:
         """The lines about what is known of the picture."""
         true = [] if self.true is None else wrapped(f"true: {self.true}", SIDE, TYPE, 2)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from striate.cli.main import main
 
@@ -61,6 +62,20 @@ def test_a_folder_that_is_none_is_told(model: Path, tmp_path: Path, monkeypatch,
     Path("loop").symlink_to("loop")
     assert main(["evaluate", str(model), odd]) == code
     assert "fix:" in capsys.readouterr().err
+
+
+def test_the_mistakes_are_drawn_and_the_result_stays_json(model: Path, picture_folder, tmp_path, capsys) -> None:
+    folder, figure = picture_folder(dogs=3, cats=3), tmp_path / "mistakes.svg"
+    assert main(["evaluate", str(model), str(folder), "--figure", str(figure), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["correct"] < 6, "there is a mistake to draw"
+    assert figure.read_text().count("<image") == 6 - result["correct"]
+    assert main(["evaluate", str(model), str(folder), "--figure", str(figure)]) == 2, "nothing is written over"
+    assert "file exists" in capsys.readouterr().err
+    assert main(["evaluate", str(model), str(folder), "--figure", str(tmp_path / "x.png")]) == 0
+    assert f"figure     {tmp_path / 'x.png'}" in capsys.readouterr().out
+    with Image.open(tmp_path / "x.png") as picture:
+        assert min(picture.size) > 100
 
 
 @pytest.mark.parametrize("odd", ["x" * 300 + ".csv", "loop.csv"])

@@ -125,3 +125,30 @@ def test_a_name_of_no_valid_bytes_is_predicted(model: Path) -> None:
     path, *cells = done.stdout.rstrip(b"\n").split(b"\t")
     assert path in (b"\xff\xfe.png", rb"\udcff\udcfe.png")
     assert len(cells) == 2
+
+
+def test_the_pictures_are_drawn_with_what_they_are(model: Path, capsys) -> None:
+    pictures = [f"{name}.png" for name in ESCAPED]
+    draw(*pictures)
+    assert predict(model, *pictures) == 0
+    plain = capsys.readouterr().out
+    assert predict(model, *pictures, "--figure", "grid.svg") == 0
+    out, err = capsys.readouterr()
+    assert out == plain, "the figure is not in the way of the lines"
+    assert "grid.svg" in err
+    assert Path("grid.svg").read_text().count("<image") == len(pictures)
+    assert predict(model, *pictures, "--figure", "grid.svg") == 2
+    assert predict(model, *pictures, "--figure", "grid.txt") == 2
+
+
+def test_of_many_pictures_the_first_64_are_drawn_and_bad_ones_left_out(model: Path, capsys) -> None:
+    draw(*(f"many/{number:02}.png" for number in range(66)))
+    Path("many/00.png").write_bytes(b"")
+    assert predict(model, "many", "--figure", "grid.svg") == 3
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 65
+    assert "00.png" in err
+    assert Path("grid.svg").read_text().count("<image") == 64
+    assert predict(model, "many/00.png", "--figure", "none.png") == 3
+    assert "no picture to draw" in capsys.readouterr().err
+    assert not Path("none.png").exists()

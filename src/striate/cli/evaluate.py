@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from striate.core.errors import SettingsError
-
 if TYPE_CHECKING:
     from striate.evaluation import Evaluation
 
@@ -27,27 +25,37 @@ def command(
     ] = None,
     skip_bad: Annotated[bool, Parameter(help="Go on without unreadable pictures of the folder.", negative="")] = False,
     predictions: Annotated[Path | None, Parameter(help="Write each picture's probabilities to this CSV file.")] = None,
+    figure: Annotated[
+        Path | None, Parameter(help="Draw the most confident mistakes into this file (.png, .pdf, .svg).")
+    ] = None,
     data_dir: Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> None:
     """Measure a trained network: accuracy with its 95 % interval, top-k, loss, per class, confusion matrix."""
-    from striate.cli.output import print_json, require_free, stderr
-    from striate.core.paths import file_status
+    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout
     from striate.deploy.measure import measure, write_predictions
 
     if predictions is not None:
-        file_status(predictions, SettingsError)
         require_free(predictions, (".csv",))
+    if figure is not None:
+        require_free(figure, FIGURE_SUFFIXES)
     measured = measure(run, data, part, data_dir, device, skip_bad)
     if predictions is not None:
         write_predictions(predictions, measured)
+    if figure is not None:
+        from striate.explain.drawing import save_figure
+        from striate.explain.predictions import mistakes_grid
+
+        save_figure(mistakes_grid(measured.result, measured.pictures), figure)
     for note in measured.notes:
         stderr().print(f"note: {note}", markup=False)
     if json:
         print_json(measured.result.summary())
-    else:
-        _show(measured.result, measured.pictures.classes)
+        return
+    _show(measured.result, measured.pictures.classes)
+    if figure is not None:
+        stdout().print(f"\nfigure     {figure}", markup=False)
 
 
 def _show(result: Evaluation, classes: tuple[str, ...]) -> None:

@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from striate.core.errors import SettingsError
+from striate.core.paths import file_status
 from striate.runs.progress import Progress
 
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 PIPE_WIDTH = 10_000
 BAR_WIDTH, LEAST_BAR = 30, 4
 
@@ -76,11 +78,11 @@ def require_free(path: Path, suffixes: tuple[str, ...]) -> None:
     """Refuse to write over a file, or under a suffix that says another kind of file.
 
     Raises:
-        SettingsError: The file exists, its folder does not, or its suffix is not one of `suffixes`.
+        SettingsError: The file exists, its folder does not, the path cannot be, or its suffix is not one of `suffixes`.
     """
     if path.suffix.lower() not in suffixes:
         raise SettingsError("not a name for this kind of file", where=path, fix=f"end it in {' or '.join(suffixes)}")
-    if path.exists():
+    if file_status(path, SettingsError) is not None:
         raise SettingsError("file exists", where=path, fix="remove it or give another name")
     if not path.parent.is_dir():
         raise SettingsError("no such folder", where=path.parent, fix="make it first")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from striate.core.errors import DataError, SettingsError
 
+if TYPE_CHECKING:
+    from striate.deploy import Prediction, Predictor
+
+MAX_DRAWN = 64
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -20,6 +24,9 @@ def command(
     /,
     *,
     top: Annotated[int, Parameter(help="How many classes to show of each picture.")] = 1,
+    figure: Annotated[
+        Path | None, Parameter(help="Draw the first 64 with what they are into this file (.png, .pdf, .svg).")
+    ] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, Parameter(help="Write one JSON object per picture.", negative="")] = False,
 ) -> int:
@@ -30,27 +37,58 @@ def command(
     """
     if top < 1:
         raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
-    from striate.cli.output import print_json, stderr
+    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
     from striate.deploy import load
 
+    if figure is not None:
+        require_free(figure, FIGURE_SUFFIXES)
     console = stderr()
-    failed = 0
+    predictor = load(run, device)
+    failed = count = 0
+    first: list[Prediction] = []
 
     def refuse(error: DataError) -> None:
         nonlocal failed
         failed += 1
         console.print(f"error: {error}", markup=False)
 
-    for outcome in load(run, device).outcomes(_pictures(images, refuse)):
+    for outcome in predictor.outcomes(_pictures(images, refuse)):
         if isinstance(outcome, DataError):
             refuse(outcome)
-        elif json:
+            continue
+        count += 1
+        first += [outcome] if figure is not None and count <= MAX_DRAWN else []
+        if json:
             print_json({"path": outcome.name, "class": outcome.label, "probabilities": outcome.probabilities})
         else:
             ranked = sorted(outcome.probabilities.items(), key=lambda pair: -pair[1])[:top]
             cells = [outcome.name, *(cell for name, probability in ranked for cell in (name, f"{probability:.4f}"))]
             print("\t".join(cell.translate(_ESCAPES) for cell in cells))
+    if figure is not None:
+        _draw(predictor, first, count, figure)
+        console.print(f"figure     {figure}", markup=False)
     return DataError.exit_code if failed else 0
+
+
+def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Path) -> None:
+    import numpy as np
+    import torch
+
+    from striate.explain.drawing import save_figure
+    from striate.explain.predictions import prediction_grid
+
+    if not first:
+        raise DataError("no picture to draw", where=figure, fix="give a picture that can be read")
+    pixels = np.stack([predictor.pixels(prediction.name) for prediction in first])  # N H W C
+    grid = prediction_grid(
+        torch.from_numpy(pixels).permute(0, 3, 1, 2),
+        None,
+        torch.tensor([list(prediction.probabilities.values()) for prediction in first]),
+        predictor.classes,
+        names=[prediction.name for prediction in first],
+        title="Predictions" + (f", the first {len(first)} of {count:,}" if len(first) < count else ""),
+    )
+    save_figure(grid, figure)
 
 
 def _pictures(paths: Iterable[Path], refuse: Callable[[DataError], None]) -> Iterator[Path]:

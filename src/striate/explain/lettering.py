@@ -1,0 +1,72 @@
+"""Names in figures: shown as they are written, and broken or shortened to the room there is."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+from matplotlib.font_manager import FontProperties, get_font_names
+from matplotlib.textpath import text_to_path
+
+# of what the usual systems have for names in Chinese, Japanese and Korean, which matplotlib's own font lacks
+EAST_ASIAN = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Apple SD Gothic Neo",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
+
+
+@cache
+def families() -> list[str]:
+    """Return the fonts to take letters from, in order: the default one, then what East Asian ones there are."""
+    there = set(get_font_names())
+    return ["sans-serif", *(name for name in EAST_ASIAN if name in there)]
+
+
+def text_width(text: str, size: float) -> float:
+    """Return how many inches a line of text takes at a type size in points."""
+    font = FontProperties(family=families(), size=size)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        width: float = text_to_path.get_text_width_height_descent(text, font, False)[0]
+    return width / 72
+
+
+def printable(text: str) -> str:
+    """Return the text in one line, with '�' for the odd bytes of a file name and for control characters."""
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+
+
+def wrapped(text: str, width: float, size: float, lines: int) -> list[str]:
+    """Return the text in at most `lines` lines of at most `width` inches, cut with '…' where it is longer.
+
+    Lines break after a space, '-', '_' or '/' where there is one in their second half, else anywhere.
+    """
+    rest, done = printable(text), list[str]()
+    while len(done) < lines - 1 and text_width(rest, size) > width:
+        fitting = _fitting(rest, width, size)
+        wanted = max(rest.rfind(mark, 0, fitting) for mark in " -_/") + 1
+        end = wanted if wanted > fitting / 2 else fitting
+        done.append(rest[:end].rstrip())
+        rest = rest[end:].lstrip()
+    if text_width(rest, size) > width:
+        rest = rest[: _fitting(rest, width - text_width("…", size), size)].rstrip() + "…"
+    return [*done, rest]
+
+
+def _fitting(text: str, width: float, size: float) -> int:
+    """Return how many letters fit, at least one."""
+    low, high = 1, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if text_width(text[:middle], size) <= width else (low, middle - 1)
+    return low

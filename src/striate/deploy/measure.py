@@ -18,6 +18,7 @@ from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, Splits
+from striate.data.duplicates import picture_hashes
 from striate.data.sources import SOURCES, load_data, open_data
 from striate.data.sources.registry import locate_folder
 from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
@@ -80,7 +81,19 @@ def measure(
     else:
         labelled = _part_of(_own_data(path, data_dir), part, spec)
     result = evaluate(loaded.model, labelled.pictures, spec, labelled.part)
-    return Measurement(result, labelled.pictures, labelled.notes)
+    return Measurement(result, labelled.pictures, (*labelled.notes, *_seen_in_training(path, labelled)))
+
+
+def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
+    """Return a warning where the network was trained on what is measured: that says nothing of new pictures."""
+    if not (path / "config.json").is_file():
+        return []
+    trained = Run.open(path).training_hashes()
+    count = int(torch.isin(picture_hashes(labelled.pictures.images), trained).sum())
+    if not count:
+        return []
+    whole = f"{count:,} of {len(labelled.pictures):,} pictures"
+    return [f"{whole} are, pixel for pixel, ones the network was trained on: on them accuracy says little of new ones"]
 
 
 def _folder(data: str, data_dir: Path | None) -> Path:
@@ -97,11 +110,7 @@ def _folder(data: str, data_dir: Path | None) -> Path:
 def _from_folder(path: Path, folder: Path, spec: ImageSpec, part: str | None, skip_bad: bool) -> Labelled:
     if part is not None and (path / "config.json").is_file() and not part_folders(folder, spec.classes):
         return _part_of(_own_data_at(folder, Run.open(path)), part, spec)
-    labelled = read_labelled(folder, spec, part, skip_bad)
-    if _holds_files_of(path, labelled.pictures):
-        note = "the run was trained on some of these pictures; --part test measures only those held out"
-        labelled = replace(labelled, notes=(*labelled.notes, note))
-    return labelled
+    return read_labelled(folder, spec, part, skip_bad)
 
 
 def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
@@ -141,16 +150,6 @@ def _own_data_at(folder: Path, run: Run) -> Splits:
     raise SettingsError(
         "the folder has no parts, and does not hold the run's own pictures", where=folder, fix="leave --part out"
     )
-
-
-def _holds_files_of(run: Path, pictures: ImageDataset) -> bool:
-    """Return whether all files that the run in a folder used are among the pictures, by name."""
-    record = run / "files.csv"
-    if not record.is_file():
-        return False
-    with open(record, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        used = {row["path"] for row in csv.DictReader(file) if row["status"] == "used"}
-    return used <= set(pictures.names)
 
 
 def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:

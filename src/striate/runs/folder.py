@@ -5,6 +5,7 @@ environment.json  machine and versions
 metrics.jsonl     one line per epoch
 checkpoints/      step-000000123/ …, the newest two
 files.csv         what became of each picture file (folders only)
+train.safetensors hashes of the training pictures, by which measuring tells those it has seen
 model.safetensors the trained network; its presence means that the run is finished
 evaluation.json   accuracy with interval, per class, confusion matrix, for each measured part
 predictions.csv   each measured picture with its probabilities
@@ -25,7 +26,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from safetensors.torch import load, save
+from torch import Tensor
 
 from striate.core.errors import DataError, ModelFileError, ResourceError, SettingsError
 from striate.core.paths import is_there, to_type, user_path
@@ -37,6 +41,7 @@ from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
 from striate.runs.progress import Progress
 
+HASHES = "train.safetensors"
 MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})  # settings without effect on the result
 _MACHINE = ("torch", "device_name", "threads", "device")
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]|^\.|^-|\.tmp-|^\s*$")
@@ -251,6 +256,17 @@ class Run:
         """Write files.csv: what became of each file of the data."""
         rows = [[record.path, record.part, record.class_name, record.status, record.reason] for record in files]
         self.write_csv("files.csv", ["path", "part", "class", "status", "reason"], rows)
+
+    def write_training_hashes(self, hashes: Tensor) -> None:
+        """Write the hashes of the training pictures, int64 N, so that measuring can tell which it has seen."""
+        replace_file(self.path / HASHES, save({"hashes": hashes.sort().values}))
+
+    def training_hashes(self) -> Tensor:
+        """Return the hashes of the training pictures; none where the file is missing or damaged."""
+        try:
+            return load((self.path / HASHES).read_bytes())["hashes"]
+        except Exception:  # the parser's own exception type is not public
+            return torch.empty(0, dtype=torch.int64)
 
     def write_csv(self, name: str, header: list[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a CSV file into the folder, at once; odd bytes in file names survive."""

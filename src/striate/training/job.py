@@ -15,6 +15,7 @@ from striate.core.memory import keep_freed_memory
 from striate.core.paths import to_type
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
+from striate.data.duplicates import picture_hashes, shared_with_training
 from striate.data.loader import Loader
 from striate.data.sources import open_data
 from striate.evaluation import Evaluation, evaluate
@@ -161,6 +162,8 @@ def prepare(
     run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device))
     if splits.files:
         run.write_files(splits.files)
+    run.write_training_hashes(picture_hashes(splits.train.images))
+    run.notes.extend(shared_with_training(splits))
     return Job(splits, model, run)
 
 

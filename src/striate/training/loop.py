@@ -28,6 +28,7 @@ from striate.training.finite import FiniteGuard
 from striate.training.optimizer import Optimizer, learning_rate
 from striate.training.penalty import Penalty
 from striate.training.state import TrainingState
+from striate.training.tripwires import LOOK_AFTER, explain_no_progress, refuse_probabilities
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
             torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
             optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
+            if state.step == 0:
+                refuse_probabilities(logits)
             (loss + penalty() if penalty else loss).backward()
             guard.watch(model, loss.detach(), state.step)
             if guard.found():
@@ -147,6 +150,8 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
             images_per_second=round(trained / max(train_seconds, 1e-9), 1),
         )
         run.append_metrics(asdict(result))
+        if state.epoch + 1 == LOOK_AFTER:
+            run.notes.extend(explain_no_progress(model, loader, data.train, result.train_loss))
         state.after_epoch(model, val_loss)
         yield result
         if run.stop_signal is not None:  # asked for while validating

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+import striate
 from striate.core.settings import TrainSettings
 from striate.data.sources import SOURCES, open_data
+from striate.deploy.measure import measure
+from striate.explain.curves import curves_figure, read_curves
 from striate.explain.drawing import save_figure
+from striate.explain.predictions import mistakes_grid
 from striate.explain.sheet import contact_sheet
 
 IMAGES = Path(__file__).parent / "images"
@@ -23,9 +28,19 @@ def draw_digit() -> None:
     Image.fromarray(seven).resize((64, 64), Image.Resampling.BICUBIC).save(IMAGES / "digit.png")
 
 
+def draw_learning() -> None:
+    """Write the curves and mistakes of docs/curves.md."""
+    with TemporaryDirectory() as folder:
+        runs = [striate.train("digits", out=folder, name=f"rate-{lr}", epochs=8, lr=lr) for lr in (0.1, 0.01)]
+        save_figure(curves_figure(read_curves(run.path for run in runs)), IMAGES / "curves.png")
+        measured = measure(runs[1].path)
+    save_figure(mistakes_grid(measured.result, measured.pictures), IMAGES / "mistakes.png")
+
+
 def main() -> None:
-    """Draw the digit, and the contact sheet of Fashion-MNIST."""
+    """Draw the digit, learning curves with the mistakes that are left, and the contact sheet of Fashion-MNIST."""
     draw_digit()
+    draw_learning()
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")
     settings = TrainSettings.parse(MOVED)

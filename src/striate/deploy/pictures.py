@@ -161,4 +161,10 @@ def _fitted(array: NDArray[np.uint8], spec: ImageSpec, where: str) -> Pixels:
         raise DataError(
             f"{array.shape[1]} × {array.shape[0]} pixels", where=where, fix=f"give 1 to {MAX_PIXELS:,} pixels"
         )
+    if array.max() == 1:
+        raise DataError(
+            "no pixel is above 1: these are values on 0 … 1 cut off to whole numbers, not pixels on 0 … 255",
+            where=where,
+            fix="multiply by 255 before converting to uint8",
+        )
     return picture_to_spec(Image.fromarray(np.ascontiguousarray(array[:, :, 0] if grey else array)), spec, where)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from striate.core.device import choose_device
-from striate.core.errors import DataError
+from striate.core.errors import DataError, SettingsError
 from striate.core.paths import user_path
 from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
@@ -86,7 +86,17 @@ class Predictor:
 
     @torch.inference_mode()
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32."""
+        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32.
+
+        Raises:
+            SettingsError: The network was put into training mode.
+        """
+        if any(module.training for module in self.model.modules()):
+            raise SettingsError(
+                "the network is in training mode: dropout would drop, and batch norm normalise by this batch",
+                where="predictor.model",
+                fix="predictor.model.eval()",
+            )
         logits: Tensor = self.model(inputs)
         return logits.float().softmax(1).cpu()
 

@@ -122,8 +122,10 @@ def fingerprint(run: Path) -> str:
     return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
 
 
-def one_trial(number: int, folder: Path, wanted: str, seconds: float, chance: random.Random, tally: Tally) -> None:
-    """Kill and resume one run until it is finished, and compare."""
+def one_trial(
+    number: int, folder: Path, wanted: str, seconds: float, damage: bool, chance: random.Random, tally: Tally
+) -> None:
+    """Kill and resume one run until it is finished, damaging its newest checkpoint or not, and compare."""
     run, log = folder / "run", folder / "log"
     fresh = ["train", "digits", *OPTIONS, "--out", str(folder), "--name", "run"]
     again = ["train", "--resume", str(run), "--quiet"]
@@ -140,7 +142,7 @@ def one_trial(number: int, folder: Path, wanted: str, seconds: float, chance: ra
         tally.kills += killed
         tally.kills_in_a_save += killed and saving(run)
         tally.kills_before_the_folder += killed and not run.exists()
-        if killed and number % 3 == 0:
+        if killed and damage:
             tally.flipped += flip_a_bit(run, chance)
     code = 0
     if not is_finished(run):
@@ -170,7 +172,8 @@ def run_trials(trials: int, seed: int, *, check: bool = True) -> Tally:
             for number in range(trials):
                 folder = base / f"trial-{number}"
                 folder.mkdir()
-                one_trial(number, folder, *wanted, seconds, chance, tally)
+                damage = number % 3 == 0 or not check  # without the check it is damage that is to be found
+                one_trial(number, folder, *wanted, seconds, damage, chance, tally)
                 tally.trials += 1
                 shutil.rmtree(folder)
     finally:

@@ -28,7 +28,7 @@ RESULT = Path(__file__).parent / "results" / "main_job.json"
 def one_run(name: str, seed: int) -> dict[str, Any]:
     """Return wall time in seconds and test accuracy of one run in a process of its own."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "striate.cli.main", "train", name, "--seed", str(seed)]
+        command = [sys.executable, "-m", "striate.cli.entry", "train", name, "--seed", str(seed)]
         start = time.perf_counter()
         done = subprocess.run([*command, "--out", out, "--json", "--quiet"], capture_output=True, text=True, check=True)
         wall = time.perf_counter() - start

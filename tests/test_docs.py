@@ -34,7 +34,7 @@ def test_the_pages_code_runs(page: Path, tmp_path: Path, monkeypatch) -> None:
 
 
 def run(line: str) -> None:
-    command = re.sub(r"^striate\b", f"{sys.executable} -m striate.cli.main", line)
+    command = re.sub(r"^striate\b", f"{sys.executable} -m striate.cli.entry", line)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 

@@ -176,6 +176,9 @@ def test_a_config_file_is_obeyed_and_options_win(photos: Path, tmp_path: Path) -
         (["train", "digits", "--hue", "0.1"], 2, "grey"),
         (["train", "digits", "--batch-size", "1"], 2, "2 or more"),
         (["train", "digits", "--name", "a/b"], 2, "name"),
+        (["train", "digits", "--name", 300 * "x"], 2, "200 at most"),
+        (["train", "digits", "--dropout", "0.3"], 2, "mnist-cnn"),
+        (["train", "digits", "-c", "."], 2, "Is a directory"),
         (["train", "digits:1"], 2, "two different classes"),
         (["train", "digits:1,eleven"], 2, "eleven"),
         (["train", "fasion-mnist"], 3, "fashion-mnist"),
@@ -187,7 +190,7 @@ def test_a_config_file_is_obeyed_and_options_win(photos: Path, tmp_path: Path) -
         (["train", "digits", "--out", "~no-such-user/x"], 2, "no-such-user"),
         (["train", "~no-such-user/photos"], 3, "no-such-user"),
         (["train", "x/" + 300 * "y"], 3, "no such folder"),
-        (["train", "--resume", "x" * 5000], 6, "too long"),
+        (["train", "--resume", "x" * 5000], 2, "not a run folder"),
         (["inspect", "fast", "--img-size", "100000"], 2, "--img-size"),
         (["inspect", "fast", "--classes", "2000000000"], 2, "--classes"),
         (["evaluate", "/no/such/run"], 4, "/no/such/run"),
@@ -280,7 +283,7 @@ def test_a_signal_finishes_the_step_saves_and_the_printed_command_goes_on(
     tmp_path: Path, number: int, code: int
 ) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "striate.cli.main", "train", "digits", "--epochs", "200", "--precision", "fp32"]
+    command = [sys.executable, "-m", "striate.cli.entry", "train", "digits", "--epochs", "200", "--precision", "fp32"]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
@@ -295,7 +298,7 @@ def test_a_signal_finishes_the_step_saves_and_the_printed_command_goes_on(
     assert f"striate train --resume {tmp_path / 'digits'}" in err
     assert len(list((tmp_path / "digits" / "checkpoints").glob("step-*"))) == 1
     done = subprocess.run(
-        [sys.executable, "-m", "striate.cli.main", "train", "--resume", str(tmp_path / "digits"), "--epochs", "300"],
+        [sys.executable, "-m", "striate.cli.entry", "train", "--resume", str(tmp_path / "digits"), "--epochs", "300"],
         capture_output=True,
         text=True,
     )
@@ -323,7 +326,7 @@ def test_resume_alone_takes_the_newest_unfinished_run(tmp_path: Path, monkeypatc
 
 
 def test_the_reader_of_our_output_may_go_away(run: Path, photos: Path) -> None:
-    command = f"{sys.executable} -m striate.cli.main predict {run} {photos}/dark | head -1"
+    command = f"{sys.executable} -m striate.cli.entry predict {run} {photos}/dark | head -1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
@@ -331,7 +334,7 @@ def test_the_reader_of_our_output_may_go_away(run: Path, photos: Path) -> None:
 
 
 def striate(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "striate.cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "striate.cli.entry", *map(str, arguments)]
     return subprocess.run(command, text=True, **{"capture_output": True, **options})  # type: ignore[call-overload]
 
 
@@ -341,7 +344,7 @@ def test_results_that_cannot_be_written_are_the_machines_matter() -> None:
     assert done.returncode == 6
     assert "No space left" in done.stderr
     assert "Exception ignored" not in done.stderr
-    closed = subprocess.run(["bash", "-c", f"{sys.executable} -m striate.cli.main data list >&- 2>&-"])
+    closed = subprocess.run(["bash", "-c", f"{sys.executable} -m striate.cli.entry data list >&- 2>&-"])
     assert closed.returncode == 0
 
 
@@ -386,3 +389,108 @@ def test_no_file_of_the_users_is_written_over(run: Path, tmp_path: Path, capsys)
     assert mine.read_bytes() == b"mine"
     assert main(["evaluate", str(run), "--predictions", str(tmp_path / "x.csv")]) == 0
     assert (tmp_path / "x.csv").read_text().startswith("path,part,index")
+
+
+def test_a_class_subset_of_a_folder_is_all_that_is_read_measured_and_recorded(picture_folder, tmp_path, capsys) -> None:
+    folder = picture_folder(cats=20, dogs=20, owls=20)
+    out = tmp_path / "runs"
+    assert main(["train", f"{folder}:dogs,cats", *QUICK, "--out", str(out), "--name", "two", "--quiet"]) == 0
+    rows = list(csv.DictReader((out / "two" / "files.csv").read_text().splitlines()))
+    assert {(row["class"], row["status"]) for row in rows if row["path"].startswith("owls")} == {("", "ignored")}
+    assert {row["part"] for row in rows if row["status"] == "used"} == {"train", "val", "test"}
+    folder.rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert main(["evaluate", str(out / "two")]) == 3
+    assert "FOLDER --part test" in capsys.readouterr().err
+    assert main(["evaluate", str(out / "two"), str(tmp_path / "moved"), "--part", "test", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured == json.loads((out / "two" / "evaluation.json").read_text())["test"]
+    assert main(["evaluate", str(out / "two"), f"{tmp_path / 'moved'}:cats", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 20
+
+
+def test_files_beyond_the_number_asked_for_are_recorded_so(picture_folder, tmp_path: Path) -> None:
+    folder = picture_folder(cats=20, dogs=20)
+    assert main(["train", str(folder), *QUICK, "--first", "8", "--out", str(tmp_path), "--name", "f", "--quiet"]) == 0
+    rows = list(csv.DictReader((tmp_path / "f" / "files.csv").read_text().splitlines()))
+    used = [row for row in rows if row["status"] == "used"]
+    assert sum(row["part"] == "train" for row in used) == 8
+    assert {row["reason"] for row in rows if row["status"] == "skipped"} == {"beyond the number asked for (--first)"}
+
+
+def test_every_setting_chosen_from_the_data_is_in_the_config_with_its_reason(run: Path) -> None:
+    from striate.core.settings import TrainSettings
+
+    config = json.loads((run / "config.json").read_text())
+    extras = {name: field.json_schema_extra or {} for name, field in TrainSettings.model_fields.items()}
+    for name in (name for name, extra in extras.items() if extra.get("chosen")):
+        assert config["settings"][name] is not None, name
+        assert name in config["given"] or config["reasons"][name], name
+
+
+def test_a_run_may_lie_among_the_pictures(picture_folder, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(picture_folder(cats=12, dogs=12))
+    for _ in range(2):
+        assert main(["train", ".", *QUICK, "--out", ".", "--quiet"]) == 0
+    assert json.loads(Path("photos-2/config.json").read_text())["spec"]["classes"] == ["cats", "dogs"]
+
+
+def test_a_relative_data_folder_is_found_again_from_elsewhere(real_data, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(real_data("mnist").parent)
+    monkeypatch.delenv("STRIATE_DATA")
+    options = ["--first", "200", "--data-dir", ".", "--out", str(tmp_path), "--name", "m", "--quiet"]
+    assert main(["train", "mnist", *QUICK, *options]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", str(tmp_path / "m")]) == 0
+
+
+def test_predict_says_what_it_left_aside_in_a_folder(run: Path, tmp_path: Path, capsys) -> None:
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "b.heic").write_bytes(b"x")
+    (tmp_path / ".hidden.png").write_bytes(b"x")
+    (tmp_path / "c.png").symlink_to("nowhere.png")
+    assert main(["predict", str(run), str(tmp_path)]) == 0
+    err = capsys.readouterr().err
+    for reason in ("(.heic)", "hidden", "dangling"):
+        assert reason in err
+
+
+@pytest.mark.parametrize("command", ["data list", "doctor", "evaluate {run}", "train digits --epochs 1 --out {out}"])
+def test_a_reader_that_leaves_at_once_is_no_error(command: str, run: Path, tmp_path: Path) -> None:
+    line = command.format(run=run, out=tmp_path)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m striate.cli.entry {line} | true"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_messages_that_cannot_be_written_stop_nothing(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = striate("train", "nosuch", capture_output=False, stderr=full, stdout=subprocess.DEVNULL)
+        assert done.returncode == 3
+        options = ["--epochs", "1", "--out", tmp_path]
+        done = striate("train", "digits", *options, capture_output=False, stderr=full, stdout=subprocess.DEVNULL)
+        assert done.returncode == 0
+        assert striate("--version", capture_output=False, stdout=full, stderr=full).returncode == 6
+    assert (tmp_path / "digits" / "model.safetensors").is_file()
+
+
+def test_paths_are_printed_as_they_are(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "x:cat:y" / ("long " * 30)
+    assert main(["train", "digits", *QUICK, "--first", "100", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"model      {out / 'digits' / 'model.safetensors'}\n" in printed
+
+
+def test_json_is_json_in_every_encoding(run: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "é😀.png"
+    Image.new("RGB", (9, 9)).save(picture)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = striate("predict", run, picture, "--json", env=environment)
+    assert json.loads(done.stdout)["path"] == str(picture)
+
+
+def test_a_config_may_come_through_a_pipe(tmp_path: Path) -> None:
+    line = f"{sys.executable} -m striate.cli.entry train digits -c <(echo 'epochs: 1') --out {tmp_path} --first 100"
+    assert subprocess.run(["bash", "-c", line], capture_output=True).returncode == 0

@@ -118,7 +118,7 @@ def test_an_unfinished_run_says_how_to_go_on(model: Path, capsys) -> None:
 
 def test_a_name_of_no_valid_bytes_is_predicted(model: Path) -> None:
     draw(os.fsdecode(b"\xff\xfe.png"))
-    command = [sys.executable, "-m", "striate.cli.main", "predict", str(model), ".", "--device", "cpu"]
+    command = [sys.executable, "-m", "striate.cli.entry", "predict", str(model), ".", "--device", "cpu"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:surrogateescape"}
     done = subprocess.run(command, capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -104,7 +104,7 @@ def test_control_characters_are_refused(tmp_path):
 
 
 def test_directory_is_refused(tmp_path):
-    refused(tmp_path, "not found")
+    refused(tmp_path, "Is a directory")
 
 
 def test_missing_file_is_refused(tmp_path):

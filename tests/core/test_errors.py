@@ -59,8 +59,9 @@ def test_message_is_what_where_and_the_fix_on_a_second_line(kind):
     error = kind("picture cannot be read", where="a/b.png", fix="take another")
     assert str(error) == "picture cannot be read: a/b.png\nfix: take another"
     assert (error.what, error.where, error.fix) == ("picture cannot be read", "a/b.png", "take another")
-    assert str(kind("picture cannot be read")) == "picture cannot be read"
-    assert str(kind("picture cannot be read", where="a")) == "picture cannot be read: a"
+    usual = f"\nfix: {kind.usual_fix}" if kind.usual_fix else ""
+    assert str(kind("picture cannot be read")) == "picture cannot be read" + usual
+    assert str(kind("picture cannot be read", where="a")) == "picture cannot be read: a" + usual
     assert str(kind("picture cannot be read", fix="b")) == "picture cannot be read\nfix: b"
 
 

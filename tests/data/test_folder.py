@@ -418,7 +418,7 @@ def test_pictures_under_yields_files_and_the_pictures_of_folders(picture_folder,
     root = picture_folder(cats=2, dogs=1)
     (root / "notes.txt").write_text("x")
     single = tmp_path / "any name"
-    assert list(pictures_under([single, root])) == [
+    assert list(pictures_under([single, root], [])) == [
         single, root / "cats" / "000.png", root / "cats" / "001.png", root / "dogs" / "000.png",
     ]  # fmt: skip
 

@@ -88,7 +88,7 @@ def test_nothing_but_what_it_names_is_chosen_by_the_plan(recipe: Recipe) -> None
 
     settings = TrainSettings.parse({**recipe.settings, "first": None, "img_size": 64, "data_dir": None})
     plan = make_plan(settings, open_data(on_digits(recipe), settings, 0))
-    assert not set(plan.reasons) - {"batch_size"}
+    assert not set(plan.reasons) - {"img_size", "channels", "val_share", "batch_size"}
 
 
 def test_what_stands_in_is_used_only_where_the_published_data_are_not(picture_folder, tmp_path: Path) -> None:

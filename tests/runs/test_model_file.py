@@ -24,7 +24,7 @@ from striate.runs.model_file import ModelCard, load_model, save_model
 @pytest.fixture
 def model_file(tmp_path: Path, make_spec) -> Path:
     spec = make_spec(channels=1, side=28)
-    card = ModelCard(architecture=Architecture(name="fast"), spec=spec, metrics={"test": {"accuracy": 0.5}})
+    card = ModelCard(architecture=Architecture(name="fast"), spec=spec, metrics={"test": {"accuracy": 0.5, "count": 4}})
     save_model(tmp_path / "model.safetensors", build(card.architecture, spec), card)
     return tmp_path / "model.safetensors"
 
@@ -33,7 +33,9 @@ def model_file(tmp_path: Path, make_spec) -> Path:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_model_comes_back_with_equal_outputs_and_card(tmp_path, make_spec, name, channels) -> None:
     spec = make_spec(channels=channels, side=32)
-    card = ModelCard(architecture=Architecture(name=name), spec=spec, metrics={"test": {"accuracy": 0.5}}, data="x")
+    card = ModelCard(
+        architecture=Architecture(name=name), spec=spec, metrics={"test": {"accuracy": 0.5, "count": 4}}, data="x"
+    )
     model = build(card.architecture, spec).eval()
     save_model(tmp_path / "model.safetensors", model, card)
     loaded = load_model(tmp_path / "model.safetensors")

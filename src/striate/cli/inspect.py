@@ -85,8 +85,7 @@ def _show(rows: list[LayerSummary], card: ModelCard | None) -> None:
         console.print(f"input      {height}×{width}, {'grey' if channels == 1 else 'colour'}", markup=False)
         console.print(f"classes    {', '.join(card.spec.classes)}", markup=False)
         for part, figures in card.metrics.items():
-            if isinstance(figures, dict):
-                console.print(f"{part:<10} accuracy {figures['accuracy']} of {figures['count']} pictures", markup=False)
+            console.print(f"{part:<10} accuracy {figures.accuracy} of {figures.count:,} pictures", markup=False)
         console.print()
     cells = [
         [

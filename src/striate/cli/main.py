@@ -1,8 +1,7 @@
-"""`striate`: finds the verb, runs it, and turns errors into messages and exit codes."""
+"""Finds the verb, runs it, and turns errors into messages and exit codes; `entry.py` is where the program begins."""
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import traceback
@@ -34,11 +33,6 @@ app.command("striate.cli.doctor:command", name="doctor", help="Say what this mac
 app.command("striate.cli.demo:command", name="demo", help="Train on the embedded digits, and say what to do next.")
 
 
-def run(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 ok, else by the kind of error (core/errors.py)."""
-    sys.exit(main(sys.argv[1:] if arguments is None else arguments))
-
-
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     _prepare_streams()
@@ -61,9 +55,6 @@ def main(arguments: list[str]) -> int:
             traceback.print_exc()
         print(error if isinstance(error, Interrupted) else f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped: nothing was being trained", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         _abandon_stdout()
         return 0
@@ -91,12 +82,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _prepare_streams() -> None:
-    """Make sure that a result or message can be written whatever it contains, or go nowhere if nobody listens."""
-    nowhere = io.TextIOWrapper(io.BytesIO())
-    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # None where the caller closed it
+    """Make sure that names can be written which the streams' encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what the encoding lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _abandon_stdout() -> None:
@@ -116,7 +105,3 @@ def _spell_out_resume(arguments: list[str]) -> list[str]:
         if argument == "--resume" and not followed:
             spelled.append("newest")
     return spelled
-
-
-if __name__ == "__main__":
-    run()

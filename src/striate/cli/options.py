@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 from pydantic.fields import FieldInfo
 
 from striate.core.config_file import read_config
+from striate.core.paths import user_path
 from striate.core.settings import GROUPS, TrainSettings
 
 SHORT = {"batch_size": "-b"}
@@ -63,7 +64,8 @@ def merge(
     Raises:
         SettingsError: The file or a value is not acceptable; every offender is named.
     """
-    from_file = {key.replace("-", "_"): value for key, value in read_config(config).items()} if config else {}
+    read = read_config(user_path(config)) if config else {}
+    from_file = {key.replace("-", "_"): value for key, value in read.items()}
     # the file alone first, so that the message says where a wrong value stands
     TrainSettings.parse(from_file, where=str(config))
     values = {**(base or {}), **from_file, **given}

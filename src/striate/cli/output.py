@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -24,24 +25,30 @@ BAR_WIDTH, LEAST_BAR = 30, 4
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Go on: that nobody reads the progress is no reason to stop the work."""
+        """Leave it to main() what a reader that went away means; rich would exit."""
+        raise BrokenPipeError
+
+
+# what is printed holds paths: never broken into lines, no ':name:' made an emoji
+_LITERAL: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}
 
 
 def stderr(quiet: bool = False) -> Console:
     """Return the console for everything that is not the result; rich obeys NO_COLOR by itself."""
-    return _Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    return _Console(stderr=True, quiet=quiet, **_LITERAL)
 
 
 def stdout() -> Console:
     """Return the console for results."""
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=PIPE_WIDTH)  # nothing is cut for a reader that has no width
+        return _Console(**_LITERAL)
+    return _Console(width=PIPE_WIDTH, **_LITERAL)  # nothing is cut for a reader that has no width
 
 
 def print_json(value: object) -> None:
-    """Write one JSON value to stdout."""
-    print(json.dumps(value, ensure_ascii=False))
+    """Write one JSON value to stdout, in ASCII where its encoding lacks characters."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, ensure_ascii=not unicode))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Table:

@@ -38,6 +38,7 @@ def command(
     if top < 1:
         raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
+    from striate.data.sources.scan import ignored_summary
     from striate.deploy import load
 
     if figure is not None:
@@ -52,7 +53,8 @@ def command(
         failed += 1
         console.print(f"error: {error}", markup=False)
 
-    for outcome in predictor.outcomes(_pictures(images, refuse)):
+    ignored: list[tuple[Path, str]] = []
+    for outcome in predictor.outcomes(_pictures(images, refuse, ignored)):
         if isinstance(outcome, DataError):
             refuse(outcome)
             continue
@@ -64,6 +66,8 @@ def command(
             ranked = sorted(outcome.probabilities.items(), key=lambda pair: -pair[1])[:top]
             cells = [outcome.name, *(cell for name, probability in ranked for cell in (name, f"{probability:.4f}"))]
             print("\t".join(cell.translate(_ESCAPES) for cell in cells))
+    for note in ignored_summary(ignored):
+        console.print(f"note: {note}", markup=False)
     if figure is not None:
         _draw(predictor, first, count, figure)
         console.print(f"figure     {figure}", markup=False)
@@ -91,7 +95,9 @@ def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Pat
     save_figure(grid, figure)
 
 
-def _pictures(paths: Iterable[Path], refuse: Callable[[DataError], None]) -> Iterator[Path]:
+def _pictures(
+    paths: Iterable[Path], refuse: Callable[[DataError], None], ignored: list[tuple[Path, str]]
+) -> Iterator[Path]:
     """Yield files as they are given, and for each folder the pictures under it; a folder may fail alone."""
     from striate.data.sources.scan import pictures_under
 
@@ -101,7 +107,7 @@ def _pictures(paths: Iterable[Path], refuse: Callable[[DataError], None]) -> Ite
             continue
         empty = True
         try:
-            for picture in pictures_under([path]):
+            for picture in pictures_under([path], ignored):
                 empty = False
                 yield picture
         except DataError as error:

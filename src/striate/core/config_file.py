@@ -47,12 +47,18 @@ def read_config(path: Path) -> dict[str, Any]:
         SettingsError: The file is missing, too large, not text, not YAML/JSON, or not a mapping.
     """
     example = "write a mapping such as  epochs: 5"
-    if not path.is_file():
-        raise SettingsError("config file not found", where=path, fix="check the path given with -c/--config")
-    if path.stat().st_size > MAX_BYTES:
+    try:
+        with open(path, "rb") as file:  # which may be a pipe
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise SettingsError("config file not found", where=path, fix="check the path given with -c/--config") from None
+    except OSError as error:
+        reason = f"config file cannot be read ({error.strerror})"
+        raise SettingsError(reason, where=path, fix="check the path given with -c/--config") from None
+    if len(data) > MAX_BYTES:
         raise SettingsError("config file is larger than 1 MB", where=path, fix=example)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = data.decode("utf-8")
         if path.suffix.lower() == ".json":
             values = json.loads(text, object_pairs_hook=_pairs)
         else:

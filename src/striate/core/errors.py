@@ -24,8 +24,10 @@ class StriateError(Exception):
     """
 
     exit_code = 1
+    usual_fix: str | None = None
 
     def __init__(self, what: str, *, where: object = None, fix: str | None = None) -> None:
+        fix = fix or self.usual_fix
         self.what = what
         self.where = None if where is None else str(where)
         self.fix = fix
@@ -51,6 +53,7 @@ class ModelFileError(StriateError, ValueError):
     """A model file or checkpoint that is damaged, unsafe, or of another architecture."""
 
     exit_code = 4
+    usual_fix = "take another copy of the file, or train again"
 
 
 class DivergedError(StriateError, ArithmeticError):

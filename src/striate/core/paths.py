@@ -49,5 +49,14 @@ def file_status(path: Path, kind: type[StriateError]) -> os.stat_result | None:
 
 
 def to_type(*words: object) -> str:
-    """Return a command for the user to type, quoted for the shell."""
-    return shlex.join(str(word) for word in words)
+    """Return a command for the user to type, quoted for the shell, whatever bytes its file names have."""
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    letters = (
+        chr(byte) if 32 < byte < 127 and byte not in b"'\\\\" else f"\\x{byte:02x}" for byte in os.fsencode(word)
+    )
+    return f"$'{''.join(letters)}'"  # POSIX 2024

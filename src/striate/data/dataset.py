@@ -112,14 +112,14 @@ class ImageDataset:
         return digest.hexdigest()
 
 
-def require_classes(wanted: Sequence[str], known: Sequence[str], where: str) -> None:
-    """Refuse a subset of unknown classes, or of fewer than two different ones: SettingsError."""
+def require_classes(wanted: Sequence[str], known: Sequence[str], where: str, least: int = 2) -> None:
+    """Refuse a subset of unknown classes, or of fewer than `least` different ones: SettingsError."""
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise SettingsError(
             f"{where} has no class", where=", ".join(unknown), fix=f"its classes are: {', '.join(known)}"
         )
-    if len(set(wanted)) < 2:
+    if len(set(wanted)) < least:
         raise SettingsError(
             "a class subset needs at least two different classes",
             where=f"{where}:{','.join(wanted)}",
@@ -146,6 +146,7 @@ class Splits:
         mirror_safe: Whether a mirrored picture keeps its label. The source says so: digits do not.
         folder: Where they are, where the data are files.
         source: What opens them again from any working folder.
+        val_share: Share of the training pictures that was held out for validation, where it was.
         files: What became of each file.
         notes: What was done to the data on the way, one sentence each.
     """
@@ -157,6 +158,7 @@ class Splits:
     mirror_safe: bool = True
     folder: Path | None = None
     source: str = ""
+    val_share: float | None = None
     files: Sequence[FileRecord] = ()
     notes: Sequence[str] = field(default_factory=tuple)
 

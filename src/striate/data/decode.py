@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from striate.core.errors import DataError
+from striate.core.paths import to_type
 from striate.core.spec import ImageSpec, Interpolation, Resize
 
 Pixels = NDArray[np.uint8]  # H W C
@@ -60,7 +61,7 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise DataError("picture not found", where=path, fix="check the path") from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path, fix=f"chmod u+r '{path}'") from None
+        raise DataError(f"cannot be read ({error.strerror})", where=path, fix=to_type("chmod", "u+r", path)) from None
 
 
 def open_picture(data: bytes, where: object) -> Image.Image:

@@ -55,5 +55,5 @@ def complete(splits: Splits, val_share: float | None, test_share: float, seed: i
         share = val_share or min(DEFAULT_SHARE, MAX_HELD_OUT / len(splits.train))
         train, val = hold_out(splits.train, share, seed)
         # with two pictures per class, the test part has taken all that can be spared
-        splits = replace(splits, train=train, val=val if len(val) else None)
+        splits = replace(splits, train=train, val=val if len(val) else None, val_share=share)
     return splits

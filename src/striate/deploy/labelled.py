@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,9 @@ def part_folders(root: Path, classes: tuple[str, ...]) -> dict[str, Path]:
     return parts
 
 
-def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad: bool = False) -> Labelled:
+def read_labelled(
+    root: Path, spec: ImageSpec, part: str | None = None, skip_bad: bool = False, only: Sequence[str] = ()
+) -> Labelled:
     """Return the pictures of CLASS/picture or {train,val,test}/CLASS/picture: any of the network's classes, even one.
 
     Args:
@@ -65,9 +68,10 @@ def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad
         spec: How the network wants pictures, and its classes.
         part: Which part of a split folder; by default the first that exists of test, val and train.
         skip_bad: Leave out pictures that cannot be decoded, instead of naming them all.
+        only: The classes to read; all by default.
 
     Raises:
-        SettingsError: The folder has no such part.
+        SettingsError: The folder has no such part or class.
         DataError: No pictures, pictures that cannot be decoded, or classes that the network does not know.
     """
     parts = part_folders(root, spec.classes) or {"all": root}
@@ -76,6 +80,8 @@ def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad
         fix = "leave --part out" if "all" in parts else f"use --part {' or '.join(parts)}"
         raise SettingsError(f"the folder has no part '{chosen}'", where=root, fix=fix)
     listing = _list(parts[chosen])
+    if only:
+        listing = listing.only_classes(only, least=1)
     require_known([name for _, name, _ in listing.files], spec, parts[chosen])
     images, errors = _decode([path for _, _, path in listing.files], spec)
     bad = [error for error in errors if error is not None]
@@ -92,7 +98,7 @@ def read_labelled(root: Path, spec: ImageSpec, part: str | None = None, skip_bad
     if bad:
         pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))
     left_out = [f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []
-    return Labelled(chosen, pictures, (*ignored_summary(listing), *left_out))
+    return Labelled(chosen, pictures, (*ignored_summary(listing.ignored), *left_out))
 
 
 def _list(folder: Path) -> Listing:

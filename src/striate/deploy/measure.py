@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +12,14 @@ import torch
 
 from striate.core.device import choose_device
 from striate.core.errors import DataError, SettingsError
-from striate.core.paths import file_status, is_there, user_path
+from striate.core.paths import file_status, is_there, to_type, user_path
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.sources import SOURCES, load_data, open_data
-from striate.data.sources.registry import locate_folder
+from striate.data.sources.registry import locate_folder, subset_names
 from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
@@ -69,13 +68,13 @@ def measure(
     path = user_path(path, "a run folder or a model file")
     loaded = load_model(path, choose_device(device))
     spec = loaded.card.spec
-    folder = None if data is None or data.partition(":")[0] in SOURCES else _folder(data, data_dir)
+    folder, only = (None, []) if data is None or data.partition(":")[0] in SOURCES else _folder(data, data_dir)
     if skip_bad and folder is None:
         raise SettingsError(
             "only a folder that is named here can have bad pictures", where="--skip-bad", fix="leave it out"
         )
     if folder is not None:
-        labelled = _from_folder(path, folder, spec, part, skip_bad)
+        labelled = _from_folder(path, folder, only, spec, part, skip_bad)
     elif data is not None:
         labelled = _part_of(_named(data, spec, data_dir), part, spec)
     else:
@@ -96,21 +95,23 @@ def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
     return [f"{whole} are, pixel for pixel, ones the network was trained on: on them accuracy says little of new ones"]
 
 
-def _folder(data: str, data_dir: Path | None) -> Path:
-    folder, _ = locate_folder(data, data_dir)
+def _folder(data: str, data_dir: Path | None) -> tuple[Path, list[str]]:
+    folder, subset = locate_folder(data, data_dir)
     if folder is None or file_status(folder, DataError) is None:
         guess = nearest(data, SOURCES)
         hint = f"did you mean '{guess}'? " if guess else ""
         raise DataError(
             "no such data set or folder", where=data, fix=f"{hint}give a folder, or one of {', '.join(SOURCES)}"
         )
-    return folder
+    return folder, subset_names(subset)
 
 
-def _from_folder(path: Path, folder: Path, spec: ImageSpec, part: str | None, skip_bad: bool) -> Labelled:
+def _from_folder(
+    path: Path, folder: Path, only: list[str], spec: ImageSpec, part: str | None, skip_bad: bool
+) -> Labelled:
     if part is not None and (path / "config.json").is_file() and not part_folders(folder, spec.classes):
         return _part_of(_own_data_at(folder, Run.open(path)), part, spec)
-    return read_labelled(folder, spec, part, skip_bad)
+    return read_labelled(folder, spec, part, skip_bad, only)
 
 
 def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
@@ -127,12 +128,12 @@ def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
 
 def _own_data(path: Path, data_dir: Path | None) -> Splits:
     if not path.is_dir():
-        fix = f"name pictures: striate evaluate {shlex.quote(str(path))} FOLDER"
+        fix = f"name pictures: {to_type('striate', 'evaluate', path)} FOLDER"
         raise SettingsError("a model file alone has no data", where=path, fix=fix)
     run = Run.open(path)
     place, _ = locate_folder(run.config.data, data_dir)
     if place is not None and not is_there(place):
-        fix = f"name their new place: striate evaluate {shlex.quote(str(path))} FOLDER --part test"
+        fix = f"name their new place: {to_type('striate', 'evaluate', path)} FOLDER --part test"
         raise DataError("the run's pictures are no longer here", where=place, fix=fix)
     settings = run.config.settings
     return run.open_data(settings if data_dir is None else settings.with_values(data_dir=data_dir))
@@ -141,8 +142,10 @@ def _own_data(path: Path, data_dir: Path | None) -> Splits:
 def _own_data_at(folder: Path, run: Run) -> Splits:
     """Return the run's own data from where they lie now."""
     settings = run.config.settings
+    _, colon, subset = run.config.data.rpartition(":")
+    place = f"{folder.resolve()}:{subset}" if colon and "/" not in subset else str(folder.resolve())
     try:
-        splits = open_data(str(folder.resolve()), settings, settings.seed)
+        splits = open_data(place, settings, settings.seed)
         if splits.fingerprint() == run.config.fingerprint:
             return splits
     except DataError:

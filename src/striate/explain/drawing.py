@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
+
+from striate.runs.atomic import replace_file
 
 MAX_TITLE = 18
 
@@ -54,4 +57,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     with warnings.catch_warnings():
         # a class name in a script that the font lacks is drawn as boxes; the table has it in full
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(path)
+        file = io.BytesIO()
+        figure.savefig(file, format=path.suffix.lstrip(".").lower())
+    replace_file(path, file.getvalue())

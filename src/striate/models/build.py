@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,20 +57,29 @@ def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
             where="one_logit",
             fix="leave --one-logit out",
         )
+    _refuse_unknown(architecture, factory)
     try:
         if architecture.one_logit:
             return OneLogit(factory(spec.input_shape, 1, **options))
         return factory(spec.input_shape, len(spec.classes), **options)
-    except (TypeError, ValueError, IndexError, RuntimeError) as error:  # torch refuses sizes with the last one
-        if isinstance(error, SettingsError):
-            raise
+    except SettingsError:
+        raise
+    except Exception as error:  # whatever wrong values, which a file may hold, make of a factory
         raise SettingsError(
-            f"model '{architecture.name}' cannot be built ({_reason(error)})",
+            f"model '{architecture.name}' cannot be built ({error})",
             fix="correct its options or use another model",
         ) from None
 
 
-def _reason(error: Exception) -> str:
-    """Return the error's words, without the name of a function that the user has never heard of."""
-    text = str(error)
-    return text.partition("() ")[2] or text if isinstance(error, TypeError) else text
+def _refuse_unknown(architecture: Architecture, factory: Factory) -> None:
+    """Refuse options that the network's factory does not have, naming the networks that do."""
+    parameters = inspect.signature(factory).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    unknown = [option for option in architecture.options if option not in parameters]
+    if unknown:
+        able = [name for name in MODELS if set(unknown) <= set(inspect.signature(MODELS[name]).parameters)]
+        raise SettingsError(
+            f"model '{architecture.name}' has no option {', '.join(unknown)}",
+            fix=f"leave it out, or use --model {' or '.join(able)}" if able else "leave it out",
+        )

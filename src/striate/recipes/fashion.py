@@ -24,9 +24,8 @@ def _few(**settings: Any) -> dict[str, Any]:
     return plain(model="fashion-cnn", epochs=1000, batch_size=64, **FEW, **adam(1e-3)) | settings
 
 
-OURS_FOR_FEW: dict[str, Any] = {
-    **FEW, "epochs": 120, "batch_size": 32, "shift": 2, "rotate": 10, "zoom": 0.1, "cutmix": 1.0, "ema": 0.99,
-}  # fmt: skip
+# chosen on 6,000 other training pictures
+OURS_FOR_FEW: dict[str, Any] = {**FEW, "epochs": 100, "batch_size": 32, "shift": 1, "erase": 0.5}
 
 
 @recipe("fashion-500", document="003", data="fashion-mnist", published={"test": 0.76}, ours=OURS_FOR_FEW, seeds=3)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from striate.core.errors import ResourceError
 
+_FREE = "free some space and repeat the command; a run goes on with  striate train --resume"
+_REMEDY = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE, errno.ENAMETOOLONG: "use a shorter path"}
+
 
 def sync_directory(folder: Path) -> None:
     """Make the folder's entries durable: a rename is not on disk before its folder is."""
@@ -49,7 +52,6 @@ def naming_disk_errors(path: Path, needed: int) -> Iterator[None]:
     except ResourceError:
         raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         try:
             free = f", {shutil.disk_usage(path.parent).free:,} bytes free"
         except OSError:
@@ -57,5 +59,5 @@ def naming_disk_errors(path: Path, needed: int) -> Iterator[None]:
         raise ResourceError(
             f"cannot write {needed:,} bytes ({error.strerror}{free})",
             where=path,
-            fix="free some space, then go on with --resume" if full else "check the folder's permissions, or use --out",
+            fix=_REMEDY.get(error.errno or 0, "check the path and its permissions"),
         ) from None

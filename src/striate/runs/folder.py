@@ -42,6 +42,7 @@ from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory
 from striate.runs.progress import Progress
 
 HASHES = "train.safetensors"
+LONGEST_NAME = 200  # bytes; file systems stop at 255
 MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})  # settings without effect on the result
 _MACHINE = ("torch", "device_name", "threads", "device")
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]|^\.|^-|\.tmp-|^\s*$")
@@ -107,8 +108,9 @@ class Run:
             SettingsError: The name is taken or is no folder name.
             ResourceError: The folder cannot be written.
         """
-        if name is not None and _FORBIDDEN.search(name):
-            raise SettingsError("not a name for a run folder", where=repr(name), fix="use letters, digits, '-' and '_'")
+        if name is not None and (_FORBIDDEN.search(name) or len(os.fsencode(name)) > LONGEST_NAME):
+            fix = f"use letters, digits, '-' and '_', {LONGEST_NAME} at most"
+            raise SettingsError("not a name for a run folder", where=repr(name), fix=fix)
         if str(out).startswith("~"):  # what is left of it where there is no such user
             raise SettingsError("no such user's home folder", where=out, fix="write the path out, or './~…'")
         files = {
@@ -139,7 +141,7 @@ class Run:
             ModelFileError: Its config.json is damaged.
         """
         file = path / "config.json"
-        if not file.is_file():
+        if not is_there(file):
             raise SettingsError(
                 "not a run folder (no config.json)", where=path, fix="give a folder made by striate train"
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 import stat
 import struct
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from striate.core.errors import ModelFileError, StriateError
-from striate.core.paths import file_status
+from striate.core.paths import file_status, to_type
 from striate.core.spec import ImageSpec
 from striate.models import Architecture, Classifier, build, place
 from striate.runs.atomic import replace_file
@@ -42,6 +41,15 @@ _FOREIGN = {
 _FIX = f"give a run folder or its {NAME}"
 
 
+class PartMetrics(BaseModel):
+    """What was measured on one part of the data; any further figures are kept as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    accuracy: float
+    count: int
+
+
 class ModelCard(BaseModel):
     """What a model file says of itself, besides the weights.
 
@@ -62,7 +70,7 @@ class ModelCard(BaseModel):
     striate: str = __version__
     architecture: Architecture
     spec: ImageSpec
-    metrics: Mapping[str, JsonValue] = Field(default_factory=dict)
+    metrics: Mapping[str, PartMetrics] = Field(default_factory=dict)
     settings_digest: str = ""
     data: str = ""
     weights_sha256: str = ""
@@ -146,7 +154,7 @@ def _missing(file: Path) -> ModelFileError:
         return ModelFileError("no model file here", where=file, fix=_FIX)
     if file_status(run / "diverged.json", ModelFileError) is not None:
         return ModelFileError("this run diverged and has no model", where=run, fix="start a new run with a lower --lr")
-    return ModelFileError("this run is not finished", where=run, fix=f"striate train --resume {shlex.quote(str(run))}")
+    return ModelFileError("this run is not finished", where=run, fix=to_type("striate", "train", "--resume", run))
 
 
 def _read(file: Path) -> bytes:
@@ -167,7 +175,7 @@ def _read(file: Path) -> bytes:
         raise ModelFileError("not a safetensors file, or cut off", where=file, fix=_FIX)
     except OSError as error:
         raise ModelFileError(
-            f"cannot be read ({error.strerror})", where=file, fix=f"chmod u+r {shlex.quote(str(file))}"
+            f"cannot be read ({error.strerror})", where=file, fix=to_type("chmod", "u+r", file)
         ) from None
 
 
@@ -188,7 +196,7 @@ def read_card(data: bytes, path: Path) -> ModelCard:
     try:
         if len(text) > MAX_CARD:
             raise ValueError(f"card of {len(text):,} characters")
-        version = json.loads(text)["format"]
+        version = int(json.loads(text)["format"])
         if version > FORMAT:
             raise ModelFileError(
                 f"written in format {version}; this version of striate knows formats up to {FORMAT}",

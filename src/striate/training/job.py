@@ -12,7 +12,7 @@ import torch
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
-from striate.core.paths import to_type
+from striate.core.paths import is_there, to_type
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
 from striate.data.duplicates import picture_hashes, shared_with_training
@@ -122,7 +122,7 @@ def prepare(
     Raises:
         StriateError: Whatever cannot be obeyed; nothing has been written then.
     """
-    if name is not None and (out / name / "config.json").exists():
+    if name is not None and is_there(out / name / "config.json"):
         # before the data are read: the answer will not change
         raise SettingsError(
             "run folder exists",
@@ -131,6 +131,8 @@ def prepare(
         )
     keep_freed_memory()
     device = choose_device(settings.device)
+    if settings.data_dir is not None:  # the run may be opened from another working folder
+        settings = settings.with_values(data_dir=settings.data_dir.absolute())
     splits = open_data(data, settings, settings.seed)
     plan = make_plan(settings, splits)
     model = _build(plan, device)

@@ -109,6 +109,10 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         chosen[key], reasons[key] = value, reason
         return value
 
+    choose("img_size", least, "the pictures' own size, or what most of them fill")
+    choose("channels", spec.channels, "as the pictures are")
+    if data.val_share is not None:
+        choose("val_share", data.val_share, "a tenth of the training pictures, at most about 5,000")
     model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
     options: dict[str, Any] = {}
     if model == "fast":

@@ -60,7 +60,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
     assert train is not None
     _check_counts(train, root)
     notes = [
-        *ignored_summary(listing),
+        *ignored_summary(listing.ignored),
         *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []),
     ]
     splits = Splits(

@@ -11,7 +11,7 @@ from striate.core.paths import is_there, user_path
 from striate.core.registry import Registry, nearest
 from striate.core.settings import DataSettings
 from striate.data import split
-from striate.data.dataset import Splits, require_classes
+from striate.data.dataset import FileRecord, Splits, require_classes
 from striate.data.find import search_roots
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
@@ -54,7 +54,7 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
         few = train.first(settings.first) if splits.folder is None else train.spread(settings.first)
         splits = replace(splits, train=few)
     _check_trainable(splits)
-    return splits
+    return replace(splits, files=_settled(splits)) if splits.files else splits
 
 
 def load_data(name: str, settings: DataSettings) -> Splits:
@@ -69,7 +69,7 @@ def load_data(name: str, settings: DataSettings) -> Splits:
         return replace(splits, source=name)
     folder, subset = locate_folder(name, settings.data_dir)
     if folder is not None:
-        return load_folder(folder, settings, _names(subset))
+        return load_folder(folder, settings, subset_names(subset))
     guess = nearest(base, SOURCES)
     hint = f"did you mean '{guess}'? " if guess else ""
     raise DataError(
@@ -85,8 +85,8 @@ def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
         return source.load_attribute(subset, settings)
     splits = source.load(settings.data_dir)
     if subset:
-        require_classes(_names(subset), splits.classes, splits.name)
-        splits = splits.only_classes(_names(subset))
+        require_classes(subset_names(subset), splits.classes, splits.name)
+        splits = splits.only_classes(subset_names(subset))
     return bring_to_size(splits, settings)
 
 
@@ -105,11 +105,30 @@ def locate_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
     return next((folder for folder in below if is_there(folder) and folder.is_dir()), None), subset
 
 
-def _names(subset: str) -> list[str]:
+def subset_names(subset: str) -> list[str]:
+    """Return the names in 'cat, dog', each once."""
     return list(dict.fromkeys(name.strip() for name in subset.split(",") if name.strip()))
 
 
+def _settled(splits: Splits) -> list[FileRecord]:
+    """Return the files' records with the part that each picture came into in the end."""
+    parts = {name: part for part, pictures in splits.parts().items() for name in pictures.names}
+    return [
+        record
+        if record.status != "used"
+        else replace(record, part=parts[record.path])
+        if record.path in parts
+        else replace(record, status="skipped", reason="beyond the number asked for (--first)")
+        for record in splits.files
+    ]
+
+
 def _check_trainable(splits: Splits) -> None:
+    empty = [name for name, part in splits.parts().items() if not len(part)]
+    if empty:
+        raise DataError(
+            f"no picture in the {' and '.join(empty)} part", where=splits.name, fix="add pictures, or remove the part"
+        )
     counts = splits.train.class_counts()
     missing = [name for name, count in zip(splits.classes, counts, strict=True) if count == 0]
     if missing:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from striate.core.errors import DataError
-from striate.core.paths import is_there
+from striate.core.paths import is_there, to_type
 from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
 
@@ -38,13 +38,14 @@ class Listing:
     classes: dict[str, list[str]]
     ignored: list[tuple[Path, str]]
 
-    def only_classes(self, names: Sequence[str]) -> Listing:
-        """Return the listing of some classes; SettingsError where there is no such class, or only one is named."""
+    def only_classes(self, names: Sequence[str], least: int = 2) -> Listing:
+        """Return the listing of some classes; SettingsError where there is no such class, or too few are named."""
         known = sorted(set(chain.from_iterable(self.classes.values())))
-        require_classes(names, known, str(self.root))
+        require_classes(names, known, str(self.root), least)
         files = [(part, name, path) for part, name, path in self.files if name in names]
         classes = {part: [name for name in found if name in names] for part, found in self.classes.items()}
-        return replace(self, files=files, classes=classes)
+        others = [(path, "class not asked for") for _, name, path in self.files if name not in names]
+        return replace(self, files=files, classes=classes, ignored=[*self.ignored, *others])
 
 
 def is_hidden(name: str) -> bool:
@@ -92,7 +93,7 @@ def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
     folders = _folders(root, [])
     parts: dict[str, Path] = {}
     for folder in folders:
-        part = PART_NAMES.get(folder.name.lower())
+        part = _part_name(folder)
         if part is None or not _folders(folder, []):
             continue
         if part in parts:
@@ -103,14 +104,22 @@ def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
     if "train" not in parts:
         return {"": root}  # classes may be called anything, 'test' too
     _folders(root, ignored)
-    ignored += [(folder, "not one of train, val, test") for folder in folders if folder not in parts.values()]
+    others = [folder for folder in folders if folder not in parts.values()]
+    ignored += [(folder, "not one of train, val, test") for folder in others if _part_name(folder) is None]
+    for folder in others:
+        if _part_name(folder) is not None:  # pictures without labels, as in many competitions
+            ignored += [(path, f"in {folder.name}/, but in no class folder") for path in _loose_files(folder)]
     ignored += [(path, "outside class folders") for path in _loose_files(root)]
     return parts
 
 
-def ignored_summary(listing: Listing) -> list[str]:
+def _part_name(folder: Path) -> str | None:
+    return PART_NAMES.get(folder.name.lower())
+
+
+def ignored_summary(ignored: Iterable[tuple[Path, str]]) -> list[str]:
     """Return one sentence per reason with its count, for the user."""
-    counts = Counter(reason for _, reason in listing.ignored)
+    counts = Counter(reason for _, reason in ignored)
     return [f"{count} ignored: {reason}" for reason, count in sorted(counts.items())]
 
 
@@ -118,7 +127,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except PermissionError:
-        raise DataError("folder may not be read", where=folder, fix=f"chmod u+rx '{folder}'") from None
+        raise DataError("folder may not be read", where=folder, fix=to_type("chmod", "u+rx", folder)) from None
 
 
 def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
@@ -141,11 +150,13 @@ def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
 
 def _holds_runs(folder: Path) -> bool:
     """Return whether this is where `striate train` put its results, begun inside the folder of pictures."""
-    return any((path.parent / "environment.json").is_file() for path in folder.glob("*/config.json"))
+    configs = [folder / "config.json", *folder.glob("*/config.json")]
+    return any(path.is_file() and (path.parent / "environment.json").is_file() for path in configs)
 
 
 def _loose_files(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_file() and not is_hidden(path.name)]
+    dangling = [path for path in _entries(folder) if path.is_symlink() and not path.exists()]
+    return [p for p in _entries(folder) if not p.is_dir() and not is_hidden(p.name) and p not in dangling]
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -185,13 +196,13 @@ def _pictures(
 
 
 def _refuse_unreadable(error: OSError) -> None:
-    raise DataError("folder may not be read", where=error.filename, fix=f"chmod u+rx '{error.filename}'")
+    raise DataError("folder may not be read", where=error.filename, fix=to_type("chmod", "u+rx", error.filename))
 
 
-def pictures_under(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files as they are given, and for each folder the picture files under it."""
+def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> Iterator[Path]:
+    """Yield files as they are given, and for each folder the picture files under it; the rest goes to `ignored`."""
     for path in paths:
         if path.is_dir():
-            yield from _pictures(path, [])
+            yield from _pictures(path, ignored)
         else:
             yield path

@@ -1,0 +1,52 @@
+"""The program `striate`: what must be in order before the first import that takes time."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+from typing import IO, Any
+
+
+class _Lenient:
+    """A stream for messages: that they cannot be written is no reason to stop the work.
+
+    Args:
+        stream: What to write to; everything but writing is its own.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        """Pass on what can be passed on."""
+        try:
+            self._stream.flush()
+        except OSError:
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def run() -> None:
+    """Run the command line and exit with its code."""
+    # until training begins there is nothing to save: the system's own way of ending is the quickest, and silent
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    nowhere = io.TextIOWrapper(io.BytesIO())
+    sys.stdout = sys.stdout or nowhere  # None where the caller closed it
+    sys.stderr = _Lenient(sys.stderr or nowhere)
+    from striate.cli.main import main
+
+    sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

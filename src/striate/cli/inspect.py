@@ -84,9 +84,11 @@ def _show(rows: list[LayerSummary], card: ModelCard | None) -> None:
         console.print(f"network    {card.architecture.name}, trained on {card.data}", markup=False)
         console.print(f"input      {height}×{width}, {'grey' if channels == 1 else 'colour'}", markup=False)
         console.print(f"classes    {', '.join(card.spec.classes)}", markup=False)
+        counted = "label sets" if card.spec.multi_label else "pictures"
         for part, figures in card.metrics.items():
             if isinstance(figures, dict):
-                console.print(f"{part:<10} accuracy {figures['accuracy']} of {figures['count']} pictures", markup=False)
+                told = f"accuracy {figures['accuracy']} of {figures['count']} {counted}"
+                console.print(f"{part:<10} {told}", markup=False)
         console.print()
     cells = [
         [

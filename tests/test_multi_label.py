@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from scipy.spatial.distance import cdist
 from scipy.special import expit
@@ -27,6 +28,7 @@ from striate.deploy.measure import measure
 from striate.evaluation import MultiLabelEvaluation
 from striate.evaluation.evaluate import from_logits
 from striate.explain.predictions import mistakes, mistakes_grid, prediction_grid
+from striate.explain.sheet import contact_sheet
 from striate.runs.folder import Run
 from striate.training.difficulty import neighbour_error
 from striate.training.job import Job, prepare, resume
@@ -282,6 +284,20 @@ def test_the_data_are_shown_with_pictures_counted_once(tree, tmp_path, capsys) -
 
 
 # Figures
+
+
+def test_the_title_of_a_sheet_of_few_classes_stays_on_it(tree) -> None:
+    settings = TrainSettings.parse({**SETTINGS, "data_dir": tree})
+    figure = contact_sheet(open_data(DATA, settings, 0), settings)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert len(figure.axes) == 7 * 2
+    title = figure.get_suptitle()
+    assert title.replace("\n", " ") == "celeba:Smiling,Male: 320 training pictures, 2 classes"
+    box = next(text for text in figure.texts if text.get_text() == title).get_window_extent(canvas.get_renderer())
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1
+
 
 LOGITS = torch.tensor([[3.0, -3.0], [0.1, -0.1], [-2.0, -2.0], [4.0, 4.0]])
 FLAGS = torch.tensor([[True, False], [True, True], [True, False], [False, False]])  # the first is right

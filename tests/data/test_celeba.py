@@ -160,10 +160,32 @@ def test_without_a_known_attribute_all_are_listed_before_anything_is_read(tmp_pa
     assert all(attribute in caught.value.fix for attribute in HEADER.split())
 
 
-def test_several_attributes_are_refused_with_the_remedy(tree):
+def test_several_attributes_are_columns_of_the_table(tree):
+    splits = load(tree, "celeba: Young, Smiling,Heavy_Makeup,Smiling")
+    assert splits.classes == ("Young", "Smiling", "Heavy_Makeup")
+    assert splits.name == "celeba:Young,Smiling,Heavy_Makeup"
+    assert splits.multi_label
+    for number, part in enumerate(splits.parts().values()):
+        rows = np.array(PARTS) == number
+        assert np.array_equal(part.labels.numpy(), VALUES[rows][:, [39, 31, 18]] == 1)
+    single = load(tree)
+    assert torch.equal(splits.train.images, single.train.images)
+    assert torch.equal(splits.train.labels[:, 1].long(), single.train.labels)
+    assert load(tree, "celeba:Smiling,Smiling").fingerprint() == single.fingerprint()
+
+
+def test_of_several_attributes_each_is_looked_up(tree):
     with pytest.raises(SettingsError) as caught:
-        load(tree, "celeba:Smiling,Male")
-    assert "celeba:Smiling" in caught.value.fix
+        load(tree, "celeba:Smiling,mael")
+    assert "did you mean 'celeba:Male'?" in caught.value.fix
+    with pytest.raises(SettingsError, match="classes are those of its attributes"):
+        load(tree, "celeba:Smiling,,Male")
+
+
+def test_a_skipped_picture_of_several_attributes_is_recorded_with_all_of_its_own(tree):
+    (tree / "celeba" / "img_align_celeba" / NAMES[0]).write_bytes(b"damaged")
+    record = load(tree, "celeba:Smiling,Heavy_Makeup", skip_bad=True).files[0]
+    assert (record.path, record.class_name, record.status) == (NAMES[0], "Smiling|Heavy_Makeup", "skipped")
 
 
 def edit(path: Path, old: str, new: str) -> None:

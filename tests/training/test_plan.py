@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from striate.core.errors import SettingsError
 from striate.core.settings import TrainSettings
+from striate.data.loader import Batch
 from striate.data.sources import open_data
 from striate.training.difficulty import neighbour_error
 from striate.training.job import prepare
@@ -74,7 +75,7 @@ def test_difficulty_is_the_leave_one_out_error_of_the_nearest_neighbour(digits) 
 def test_the_race_leaves_the_network_alone_and_chooses_by_its_times(make_job) -> None:
     job = make_job()
     before = {key: value.clone() for key, value in job.model.state_dict().items()}
-    result = race(job.model, torch.randn(8, 1, 8, 8), torch.arange(8))
+    result = race(job.model, Batch(torch.randn(8, 1, 8, 8), torch.arange(8), torch.arange(8), torch.arange(8)))
     assert all(torch.equal(before[key], value) for key, value in job.model.state_dict().items())
     assert all(p.grad is None for p in job.model.parameters())
     faster = result["fp32_ms"] > 1.1 * result["bf16_ms"]

@@ -13,6 +13,7 @@ from torch import nn
 import striate
 from striate.core.errors import DataError, SettingsError
 from striate.data.dataset import ImageDataset
+from striate.data.loader import Batch
 from striate.deploy.measure import measure
 from striate.models import MODELS
 from striate.models.fast import FastNet
@@ -33,6 +34,9 @@ def test_probabilities_are_refused_and_logits_are_not() -> None:
     with pytest.raises(SettingsError, match="probabilities already") as caught:
         refuse_probabilities(logits.softmax(1))
     assert "softmax" in str(caught.value.fix)
+    refuse_probabilities(logits, multi_label=True)
+    with pytest.raises(SettingsError, match="probabilities already"):
+        refuse_probabilities(logits.sigmoid(), multi_label=True)
 
 
 def test_a_network_that_ends_in_a_softmax_is_not_trained(make_job, monkeypatch) -> None:
@@ -56,13 +60,17 @@ def test_the_loss_of_guessing_is_the_entropy_of_the_classes() -> None:
     data = ImageDataset(torch.zeros(10, 1, 2, 2, dtype=torch.uint8), labels, ("a", "b", "c"), [""] * 10)
     shares = np.array([0.6, 0.3, 0.1])
     assert loss_of_guessing(data) == pytest.approx(float(-(shares * np.log(shares)).sum()))
+    several = ImageDataset(data.images, torch.eye(3, dtype=torch.bool)[labels], data.classes, data.names)
+    entropies = -shares * np.log(shares) - (1 - shares) * np.log(1 - shares)
+    assert loss_of_guessing(several) == pytest.approx(float(entropies.mean()))
 
 
 def test_a_network_learns_a_few_pictures_by_heart_and_one_cut_in_two_does_not(make_job) -> None:
     images, labels = torch.randn(32, 1, 8, 8), torch.arange(32) % 10
+    batch = Batch(images, labels, labels, torch.arange(32))
     network = make_job(model="mnist-cnn").model
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert can_overfit(network, images, labels)
+    assert can_overfit(network, batch)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items()), "a copy was tried"
 
     class CutInTwo(nn.Module):
@@ -73,7 +81,7 @@ def test_a_network_learns_a_few_pictures_by_heart_and_one_cut_in_two_does_not(ma
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.whole(torch.zeros_like(images))
 
-    assert not can_overfit(CutInTwo(), images, labels)  # type: ignore[arg-type]
+    assert not can_overfit(CutInTwo(), batch)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

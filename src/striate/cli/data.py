@@ -69,6 +69,8 @@ def show(
                 "shape": shape,
                 "mean": mean,
                 "std": std,
+                "multi_label": splits.multi_label,
+                "pictures": {name: len(part) for name, part in splits.parts().items()},
                 "parts": classes,
                 "notes": list(splits.notes),
             }
@@ -81,7 +83,7 @@ def show(
     for note in splits.notes:
         console.print(f"note: {note}", markup=False)
     rows = [[name, *(f"{counts[part][i]:,}" for part in counts)] for i, name in enumerate(splits.classes)]
-    rows.append(["all", *(f"{sum(count):,}" for count in counts.values())])
+    rows.append(["all", *(f"{len(part):,}" for part in splits.parts().values())])
     console.print(table("", ["class", *counts], rows))
     if figure is not None:
         console.print(f"figure     {figure}", markup=False)

@@ -10,6 +10,8 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from striate.evaluation import Evaluation
 
+_TITLES = {"name": "class", "count": "pictures", "f1": "F1"}
+
 
 def command(
     run: Annotated[Path, Parameter(help="A run folder or a model file.")],
@@ -32,7 +34,11 @@ def command(
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> None:
-    """Measure a trained network: accuracy with its 95 % interval, top-k, loss, per class, confusion matrix."""
+    """Measure a trained network: accuracy with its 95 % interval, top-k, loss, per class, confusion matrix.
+
+    Where a picture may be of any number of classes, it is right if all of them are; told are then also the share
+    of single answers that are right (Hamming), macro and micro F1, and each class's average precision.
+    """
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout
     from striate.deploy.measure import measure, write_predictions
 
@@ -60,17 +66,26 @@ def command(
 
 def _show(result: Evaluation, classes: tuple[str, ...]) -> None:
     from striate.cli.output import percent, stdout, table
+    from striate.evaluation import MultiLabelEvaluation, SingleLabelEvaluation
 
     def share(value: float | None) -> str:
         return "n/a" if value is None else f"{value:.4f}"
 
     console = stdout()
-    console.print(f"{result.part:<10} {percent(result.accuracy, result.interval)} of {result.count:,} pictures")
-    tops = "  ".join(f"top-{k} {value:.4f}" for k, value in result.top_k.items())
-    console.print(f"loss       {result.loss:.4f}  {tops}\n")
-    rows = [[s.name, str(s.count), share(s.precision), share(s.recall), share(s.f1)] for s in result.per_class]
-    console.print(table("", ["class", "pictures", "precision", "recall", "F1"], rows))
-    if len(classes) <= 20:
+    of = f"{result.count:,} {result.counted}"
+    console.print(f"{result.part:<10} {percent(result.accuracy, result.interval)} of {of}")
+    figures: dict[str, float | None] = {}
+    if isinstance(result, SingleLabelEvaluation):
+        figures = {f"top-{k}": value for k, value in result.top_k.items()}
+    elif isinstance(result, MultiLabelEvaluation):
+        figures = {"Hamming": result.hamming_accuracy, "macro F1": result.macro_f1, "micro F1": result.micro_f1}
+    told = "  ".join(f"{name} {share(value)}" for name, value in figures.items())
+    console.print(f"loss       {result.loss:.4f}  {told}\n")
+    scores = result.summary()["per_class"]
+    columns = [_TITLES.get(key, key.replace("_", " ")) for key in scores[0]]
+    cells = [[name, str(count), *map(share, of_class)] for name, count, *of_class in (s.values() for s in scores)]
+    console.print(table("", columns, cells))
+    if isinstance(result, SingleLabelEvaluation) and len(classes) <= 20:
         counts = result.confusion.tolist()
         rows = [[name, *map(str, row)] for name, row in zip(classes, counts, strict=True)]
         console.print()

@@ -84,8 +84,9 @@ def _show(rows: list[LayerSummary], card: ModelCard | None) -> None:
         console.print(f"network    {card.architecture.name}, trained on {card.data}", markup=False)
         console.print(f"input      {height}×{width}, {'grey' if channels == 1 else 'colour'}", markup=False)
         console.print(f"classes    {', '.join(card.spec.classes)}", markup=False)
+        counted = "label sets" if card.spec.multi_label else "pictures"
         for part, figures in card.metrics.items():
-            console.print(f"{part:<10} accuracy {figures.accuracy} of {figures.count:,} pictures", markup=False)
+            console.print(f"{part:<10} accuracy {figures.accuracy} of {figures.count:,} {counted}", markup=False)
         console.print()
     cells = [
         [

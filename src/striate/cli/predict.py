@@ -23,7 +23,9 @@ def command(
     images: Annotated[list[Path], Parameter(help="Pictures, or folders of pictures.")],
     /,
     *,
-    top: Annotated[int, Parameter(help="How many classes to show of each picture.")] = 1,
+    top: Annotated[
+        int | None, Parameter(help="How many classes to show of each picture [the one it is of, or all of them]")
+    ] = None,
     figure: Annotated[
         Path | None, Parameter(help="Draw the first 64 with what they are into this file (.png, .pdf, .svg).")
     ] = None,
@@ -32,10 +34,13 @@ def command(
 ) -> int:
     r"""Classify pictures: one line each, path, class and probability, with tabs between them.
 
+    Where a picture may be of any number of classes, they are joined by '|', and so are their probabilities; both
+    are empty where there is none. With --top each class has cells of its own.
+
     A tab, line break or backslash in a name is written \t, \n, \r or \\. Pictures that cannot be used and folders
     without pictures are named on stderr, and the exit code is then 3.
     """
-    if top < 1:
+    if top is not None and top < 1:
         raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
     from striate.data.sources.scan import ignored_summary
@@ -61,10 +66,10 @@ def command(
         count += 1
         first += [outcome] if figure is not None and count <= MAX_DRAWN else []
         if json:
-            print_json({"path": outcome.name, "class": outcome.label, "probabilities": outcome.probabilities})
+            said = {"classes": outcome.labels} if predictor.spec.multi_label else {"class": outcome.label}
+            print_json({"path": outcome.name, **said, "probabilities": outcome.probabilities})
         else:
-            ranked = sorted(outcome.probabilities.items(), key=lambda pair: -pair[1])[:top]
-            cells = [outcome.name, *(cell for name, probability in ranked for cell in (name, f"{probability:.4f}"))]
+            cells = [outcome.name, *(_top(outcome, top) if top else _answer(outcome))]
             print("\t".join(cell.translate(_ESCAPES) for cell in cells))
     for note in ignored_summary(ignored):
         console.print(f"note: {note}", markup=False)
@@ -72,6 +77,20 @@ def command(
         _draw(predictor, first, count, figure)
         console.print(f"figure     {figure}", markup=False)
     return DataError.exit_code if failed else 0
+
+
+def _answer(prediction: Prediction) -> tuple[str, str]:
+    """Return the classes that a picture is of, usually one, and their probabilities."""
+    from striate.data.dataset import SEPARATOR
+
+    probabilities = [f"{prediction.probabilities[label]:.4f}" for label in prediction.labels]
+    return SEPARATOR.join(prediction.labels), SEPARATOR.join(probabilities)
+
+
+def _top(prediction: Prediction, count: int) -> list[str]:
+    """Return the most probable classes, each with its probability."""
+    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:count]
+    return [cell for name, probability in ranked for cell in (name, f"{probability:.4f}")]
 
 
 def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Path) -> None:
@@ -84,11 +103,13 @@ def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Pat
     if not first:
         raise DataError("no picture to draw", where=figure, fix="give a picture that can be read")
     pixels = np.stack([predictor.pixels(prediction.name) for prediction in first])  # N H W C
+    sets = torch.tensor([[name in prediction.labels for name in predictor.classes] for prediction in first])
     grid = prediction_grid(
         torch.from_numpy(pixels).permute(0, 3, 1, 2),
         None,
         torch.tensor([list(prediction.probabilities.values()) for prediction in first]),
         predictor.classes,
+        predictions=sets if predictor.spec.multi_label else None,
         names=[prediction.name for prediction in first],
         title="Predictions" + (f", the first {len(first)} of {count:,}" if len(first) < count else ""),
     )

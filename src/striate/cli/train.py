@@ -107,7 +107,7 @@ def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: 
         return
     console = stdout()
     for part, e in measured.items():
-        console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} pictures", markup=False)
+        console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} {e.counted}", markup=False)
     console.print(f"time       {duration(seconds)}, {peak_memory_gib():.1f} GiB at most", markup=False)
     console.print(f"model      {job.run.model_path}", markup=False)
     console.print(f"next       {to_type('striate', 'predict', path)} PICTURE…", markup=False)

@@ -1,4 +1,4 @@
-"""ImageSpec: everything needed to turn a picture into the network's input, and its output into a class."""
+"""ImageSpec: everything needed to turn a picture into the network's input, and its output into classes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class ImageSpec(BaseModel):
     `crop` (height, width), at a random place in training and the centre elsewhere, or all of it. What it sees
     is scaled to [0, 1] and normalised per channel, (x − mean) / std; mean 0 and std 1 leave it so. With
     `whiten` each picture is normalised by its own mean and standard deviation instead (data/loader.normalize).
+    A picture is of one of the `classes`; with `multi_label` it is of any number of them, each told by a logistic
+    output of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -36,6 +38,7 @@ class ImageSpec(BaseModel):
     background: tuple[Level, Level, Level] = (255, 255, 255)
     crop: tuple[Side, Side] | None = None
     whiten: bool = False
+    multi_label: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> ImageSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
 
+SEPARATOR = "|"  # between the names of several classes
 _CHUNK = 2**24  # values taken as floats at a time
 
 
@@ -21,13 +23,13 @@ class ImageDataset:
 
     Args:
         images: uint8, N C H W.
-        labels: int64, N, values in [0, len(classes)).
+        labels: int64 N, values in [0, len(classes)): one class each. Or bool N K: any number of K classes each.
         classes: Class names in label order.
         names: One name per picture: a file's path, or 'mnist/test/17'.
     """
 
     images: Tensor  # N C H W
-    labels: Tensor  # N
+    labels: Tensor  # N, or N K
     classes: tuple[str, ...]
     names: Sequence[str]
 
@@ -35,6 +37,9 @@ class ImageDataset:
         assert self.images.dtype == torch.uint8
         assert self.images.ndim == 4
         assert len(self.images) == len(self.labels) == len(self.names)
+        if self.multi_label:
+            self._check_label_sets()
+            return
         outside = (self.labels < 0) | (self.labels >= len(self.classes))
         if bool(outside.any()):
             first = int(outside.nonzero()[0])
@@ -44,8 +49,24 @@ class ImageDataset:
                 fix="correct the label, or name every class",
             )
 
+    def _check_label_sets(self) -> None:
+        assert self.labels.dtype == torch.bool
+        assert self.labels.shape == (len(self.images), len(self.classes))
+        ambiguous = [name for name in self.classes if SEPARATOR in name]
+        if ambiguous:
+            raise DataError(
+                f"names of classes with '{SEPARATOR}', which stands between several of them",
+                where=", ".join(ambiguous),
+                fix="rename these classes",
+            )
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a picture may be of any number of classes."""
+        return self.labels.ndim == 2
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -75,7 +96,13 @@ class ImageDataset:
         return self.select(torch.arange(count) * len(self) // count)
 
     def only_classes(self, classes: Sequence[str]) -> ImageDataset:
-        """Return the pictures of some classes, relabelled 0, 1, … in the order the names are given."""
+        """Return the pictures of some classes, relabelled 0, 1, … in the order the names are given.
+
+        Of pictures with any number of classes all remain, with what is said of these classes.
+        """
+        if self.multi_label:
+            columns = [self.classes.index(name) for name in classes]
+            return replace(self, labels=self.labels[:, columns], classes=tuple(classes))
         relabel = torch.full((len(self.classes),), -1)
         for new, name in enumerate(classes):
             relabel[self.classes.index(name)] = new
@@ -85,7 +112,14 @@ class ImageDataset:
 
     def class_counts(self) -> list[int]:
         """Return the number of pictures of each class."""
+        if self.multi_label:
+            return self.labels.sum(0).tolist()
         return torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+
+    def of_class(self, label: int) -> Tensor:
+        """Return the numbers of a class's pictures, int64, ascending."""
+        flags = self.labels[:, label] if self.multi_label else self.labels == label
+        return flags.nonzero().squeeze(1)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return each channel's mean and (population) standard deviation on the scale [0, 1], exactly.
@@ -108,8 +142,17 @@ class ImageDataset:
         """Return the SHA-256 of pictures, labels, classes and shape: equal data, equal fingerprint."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
         digest.update(self.images.contiguous().numpy().data)
-        digest.update(self.labels.numpy().data)
+        if self.multi_label:  # eight flags are as many bytes as one number
+            digest.update(b"multi-label")
+        digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()
+
+
+def label_texts(labels: Tensor, classes: Sequence[str]) -> list[str]:
+    """Return labels in words: the class's name (int64, N), or the names of all classes joined by '|' (bool, N K)."""
+    if labels.ndim == 1:
+        return [classes[label] for label in labels.tolist()]
+    return [SEPARATOR.join(compress(classes, row)) for row in labels.tolist()]
 
 
 def require_classes(wanted: Sequence[str], known: Sequence[str], where: str, least: int = 2) -> None:
@@ -166,6 +209,11 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         """Class names in label order."""
         return self.train.classes
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a picture may be of any number of classes."""
+        return self.train.multi_label
 
     def parts(self) -> dict[str, ImageDataset]:
         """Return the parts that exist, by name."""

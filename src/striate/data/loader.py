@@ -22,8 +22,8 @@ class Batch:
 
     Args:
         images: float32, N C H W (channels last in memory), normalised.
-        targets: int64 N class numbers, or float32 N K where samples are mixed.
-        labels: int64, N; the pictures' own labels.
+        targets: int64 N class numbers, or float32 N K where samples are mixed or may be of several classes.
+        labels: int64 N, or bool N K; the pictures' own labels.
         indices: int64, N; the pictures' numbers in their part.
     """
 
@@ -31,6 +31,11 @@ class Batch:
     targets: Tensor
     labels: Tensor
     indices: Tensor
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a picture may be of any number of classes."""
+        return self.labels.ndim == 2
 
 
 def normalize(images: Tensor, spec: ImageSpec) -> Tensor:
@@ -130,7 +135,7 @@ class Loader:
         images = normalize(self.augment.apply(self.images[indices], parameters), self.spec)
         mix = draw_mix(self.settings, self.spec.input_shape[1:], self.seed, epoch, indices)
         if mix is None:
-            return Batch(images, labels, labels, indices)
+            return Batch(images, labels.float() if self.data.multi_label else labels, labels, indices)
         images, targets = apply_mix(images, labels, mix, len(self.spec.classes))
         return Batch(images, targets, labels, indices)
 

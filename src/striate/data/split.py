@@ -18,22 +18,36 @@ def stratified_split(labels: Tensor, share: float, seed: int, round_: int = 0) -
     """Return the indices that stay and those held out, each in ascending order.
 
     Every class gives round(share × its count) pictures, at least one where it has two or more, and
-    keeps at least one.
+    keeps at least one. Of pictures with any number of classes every set of classes does so; the pictures of
+    all sets too rare to give one do so together, and every class keeps at least one.
 
     Args:
-        labels: int64, N.
+        labels: int64 N, or bool N K.
         share: Share held out, 0 < share < 1.
         seed: Seed of the choice.
         round_: Number of the split, where one set is split more than once.
     """
     chance = uniform(seed, round_, torch.arange(len(labels)), Stream.SPLIT)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
-        members = (labels == label).nonzero().squeeze(1)
+    strata = labels if labels.ndim == 1 else _label_sets(labels, share)
+    for stratum in strata.unique():
+        members = (strata == stratum).nonzero().squeeze(1)
         wanted = min(max(round(share * len(members)), 1), len(members) - 1)
         chosen = members[torch.argsort(chance[members], stable=True)[:wanted]]
         held_out[chosen] = True
+    if labels.ndim == 2:
+        last = torch.where(labels, chance[:, None], -1).argmax(0)  # of each class, the one to be chosen last
+        held_out[last[labels.any(0)]] = False
     return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
+
+
+def _label_sets(labels: Tensor, share: float) -> Tensor:
+    """Return the number of each picture's set of classes, int64, N; −1 for all sets too rare to give a picture.
+
+    With many classes most sets occur once: by themselves they would all stay.
+    """
+    _, sets, counts = labels.unique(dim=0, return_inverse=True, return_counts=True)
+    return torch.where((share * counts < 0.5)[sets], -1, sets)
 
 
 def hold_out(part: ImageDataset, share: float, seed: int, round_: int = 0) -> tuple[ImageDataset, ImageDataset]:
@@ -50,7 +64,7 @@ def complete(splits: Splits, val_share: float | None, test_share: float, seed: i
     """
     if splits.val is None and splits.test is None:
         train, test = hold_out(splits.train, test_share, seed, round_=1)
-        splits = replace(splits, train=train, test=test)
+        splits = replace(splits, train=train, test=test if len(test) else None)
     if splits.val is None and val_share != 0:
         share = val_share or min(DEFAULT_SHARE, MAX_HELD_OUT / len(splits.train))
         train, val = hold_out(splits.train, share, seed)

@@ -72,8 +72,15 @@ def read_labelled(
 
     Raises:
         SettingsError: The folder has no such part or class.
-        DataError: No pictures, pictures that cannot be decoded, or classes that the network does not know.
+        DataError: No pictures, pictures that cannot be decoded, classes that the network does not know, or a
+            network that tells any number of them.
     """
+    if spec.multi_label:
+        raise DataError(
+            "a folder says one class of each picture; this network tells any number of them",
+            where=root,
+            fix="measure on the data set that it was trained on",
+        )
     parts = part_folders(root, spec.classes) or {"all": root}
     chosen = part or next(name for name in (*BEST_FIRST, "all") if name in parts)
     if chosen not in parts:

@@ -109,7 +109,8 @@ def _folder(data: str, data_dir: Path | None) -> tuple[Path, list[str]]:
 def _from_folder(
     path: Path, folder: Path, only: list[str], spec: ImageSpec, part: str | None, skip_bad: bool
 ) -> Labelled:
-    if part is not None and (path / "config.json").is_file() and not part_folders(folder, spec.classes):
+    own = part is not None and not spec.multi_label and (path / "config.json").is_file()
+    if own and not part_folders(folder, spec.classes):
         return _part_of(_own_data_at(folder, Run.open(path)), part, spec)
     return read_labelled(folder, spec, part, skip_bad, only)
 
@@ -169,9 +170,26 @@ def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
             where=splits.name,
             fix="measure on data of the same kind",
         )
+    if pictures.multi_label != spec.multi_label:
+        kinds = ("one class", "any number of classes")
+        raise DataError(
+            f"pictures of {kinds[pictures.multi_label]} each; the network tells {kinds[spec.multi_label]}",
+            where=splits.name,
+            fix="measure on data of the same kind",
+        )
     require_known(list(pictures.classes), spec, splits.name)
-    numbers = torch.tensor([spec.classes.index(name) for name in pictures.classes])
-    return Labelled(chosen, replace(pictures, labels=numbers[pictures.labels], classes=spec.classes), ())
+    return Labelled(chosen, _renumbered(pictures, spec, splits.name), ())
+
+
+def _renumbered(pictures: ImageDataset, spec: ImageSpec, where: str) -> ImageDataset:
+    if not spec.multi_label:
+        numbers = torch.tensor([spec.classes.index(name) for name in pictures.classes])
+        return replace(pictures, labels=numbers[pictures.labels], classes=spec.classes)
+    untold = [name for name in spec.classes if name not in pictures.classes]
+    if untold:
+        fix = f"measure on data with all of {', '.join(spec.classes)}"
+        raise DataError(f"whether a picture is of {', '.join(untold)} is not known", where=where, fix=fix)
+    return pictures.only_classes(spec.classes)
 
 
 def write_predictions(path: Path, measured: Measurement) -> None:

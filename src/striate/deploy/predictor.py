@@ -18,6 +18,7 @@ from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
 from striate.data.loader import comfortable_batch, normalize
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
+from striate.evaluation.decision import THRESHOLD, to_probabilities
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
 
 
@@ -30,12 +31,15 @@ class Prediction:
         label: The most probable class.
         probability: Its probability.
         probabilities: {class: probability}, in the network's class order.
+        labels: The classes that it is of: the most probable, or, of a multi-label network, those of probability
+            0.5 or more, which may be none.
     """
 
     name: str
     label: str
     probability: float
     probabilities: dict[str, float]
+    labels: tuple[str, ...]
 
 
 class Predictor:
@@ -98,7 +102,7 @@ class Predictor:
                 fix="predictor.model.eval()",
             )
         logits: Tensor = self.model(inputs)
-        return logits.float().softmax(1).cpu()
+        return to_probabilities(logits.float(), self.spec.multi_label).cpu()
 
     def predict(self, pictures: Picture | Iterable[Picture]) -> list[Prediction]:
         """Return one prediction per picture, in order.
@@ -142,7 +146,11 @@ class Predictor:
 
     def _prediction(self, name: str, row: list[float]) -> Prediction:
         best = max(range(len(row)), key=row.__getitem__)
-        return Prediction(name, self.classes[best], row[best], dict(zip(self.classes, row, strict=True)))
+        probabilities = dict(zip(self.classes, row, strict=True))
+        labels = [self.classes[best]]
+        if self.spec.multi_label:
+            labels = [label for label, probability in probabilities.items() if probability >= THRESHOLD]
+        return Prediction(name, self.classes[best], row[best], probabilities, tuple(labels))
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "auto") -> Predictor:

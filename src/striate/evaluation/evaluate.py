@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -11,64 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.spec import ImageSpec
-from striate.data.dataset import ImageDataset
+from striate.data.dataset import ImageDataset, label_texts
 from striate.data.loader import comfortable_batch, in_order
-from striate.evaluation.metrics import (
-    ClassScore,
-    class_scores,
-    confusion_matrix,
-    top_k_accuracy,
-    wilson_interval,
-)
+from striate.evaluation.decision import decide, is_right, to_probabilities
+from striate.evaluation.metrics import class_scores, confusion_matrix, top_k_accuracy, wilson_interval
+from striate.evaluation.multi_label import label_scores, macro_f1, micro_f1
+from striate.evaluation.result import Evaluation, MultiLabelEvaluation, SingleLabelEvaluation
 from striate.models.contract import Classifier, evaluating
 
 TOP_K = 5
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a network does on one part of the data.
-
-    Args:
-        part: 'train', 'val' or 'test'.
-        count, correct: Pictures, and those classified rightly.
-        accuracy: correct / count.
-        interval: Its 95 % interval (Wilson).
-        loss: Mean cross-entropy.
-        top_k: {k: share of pictures whose class is among the k most probable}, k = 1 and min(5, classes).
-        per_class: Each class's scores.
-        confusion: Counts, int64 K K; row = true class, column = predicted class.
-        predictions: int64, N; the class of the largest logit, the first of equals.
-        probabilities: float32, N K.
-        labels: int64, N.
-    """
-
-    part: str
-    count: int
-    correct: int
-    accuracy: float
-    interval: tuple[float, float]
-    loss: float
-    top_k: dict[int, float]
-    per_class: list[ClassScore]
-    confusion: Tensor
-    predictions: Tensor
-    probabilities: Tensor
-    labels: Tensor
-
-    def summary(self) -> dict[str, Any]:
-        """Return all but the single pictures, as plain values."""
-        return {
-            "part": self.part,
-            "count": self.count,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "interval_95": list(self.interval),
-            "loss": self.loss,
-            "top_k": {str(k): share for k, share in self.top_k.items()},
-            "per_class": [asdict(score) for score in self.per_class],
-            "confusion": self.confusion.tolist(),
-        }
 
 
 def evaluate(
@@ -93,23 +43,37 @@ def evaluate(
 
 
 def from_logits(logits: Tensor, labels: Tensor, classes: tuple[str, ...], part: str) -> Evaluation:
-    """Return the evaluation of logits (float32, N K) against labels (int64, N)."""
-    predictions = logits.argmax(1)
-    correct = int((predictions == labels).sum())
+    """Return the evaluation of logits (float32, N K) against labels (int64 N, or bool N K)."""
+    multi_label = labels.ndim == 2
+    predictions = decide(logits, multi_label)
+    correct = int(is_right(predictions, labels).sum())
+    common: dict[str, Any] = {
+        "part": part,
+        "count": len(labels),
+        "correct": correct,
+        "accuracy": correct / len(labels),
+        "interval": wilson_interval(correct, len(labels)),
+        "predictions": predictions,
+        "probabilities": to_probabilities(logits, multi_label),
+        "labels": labels,
+    }
+    if multi_label:
+        scores = label_scores(logits, predictions, labels, classes)
+        return MultiLabelEvaluation(
+            **common,
+            loss=float(F.binary_cross_entropy_with_logits(logits, labels.float())),
+            per_class=scores,
+            hamming_accuracy=float((predictions == labels).double().mean()),
+            macro_f1=macro_f1(scores),
+            micro_f1=micro_f1(predictions, labels),
+        )
     confusion = confusion_matrix(labels, predictions, len(classes))
-    return Evaluation(
-        part=part,
-        count=len(labels),
-        correct=correct,
-        accuracy=correct / len(labels),
-        interval=wilson_interval(correct, len(labels)),
+    return SingleLabelEvaluation(
+        **common,
         loss=float(F.cross_entropy(logits, labels)),
-        top_k={k: top_k_accuracy(logits, labels, k) for k in sorted({1, min(TOP_K, len(classes))})},
         per_class=class_scores(confusion, classes),
+        top_k={k: top_k_accuracy(logits, labels, k) for k in sorted({1, min(TOP_K, len(classes))})},
         confusion=confusion,
-        predictions=predictions,
-        probabilities=logits.softmax(1),
-        labels=labels,
     )
 
 
@@ -119,14 +83,8 @@ def prediction_header(classes: tuple[str, ...]) -> list[str]:
 
 
 def prediction_rows(evaluation: Evaluation, data: ImageDataset) -> Iterator[list[object]]:
-    """Yield one row per picture: name, part, number, true class, predicted class, probabilities."""
-    columns = (evaluation.probabilities.tolist(), evaluation.predictions.tolist(), data.labels.tolist())
-    for index, (row, prediction, label) in enumerate(zip(*columns, strict=True)):
-        yield [
-            data.names[index],
-            evaluation.part,
-            index,
-            data.classes[label],
-            data.classes[prediction],
-            *(f"{p:.6f}" for p in row),
-        ]
+    """Yield one row per picture: name, part, number, true class or classes, predicted ones, probabilities."""
+    said = (label_texts(labels, data.classes) for labels in (data.labels, evaluation.predictions))
+    columns = zip(data.names, *said, evaluation.probabilities.tolist(), strict=True)
+    for index, (name, label, prediction, row) in enumerate(columns):
+        yield [name, evaluation.part, index, label, prediction, *(f"{p:.6f}" for p in row)]

@@ -61,10 +61,15 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> list[ClassScore]:
             count=t,
             precision=hit / p if p else None,
             recall=hit / t if t else None,
-            f1=2 * hit / (t + p) if t else None,
+            f1=f1_score(hit, t, p) if t else None,
         )
         for name, hit, t, p in zip(classes, hits, truly, predicted, strict=True)
     ]
+
+
+def f1_score(hits: int, truly: int, predicted: int) -> float | None:
+    """Return F1 = 2 TP / (2 TP + FP + FN) from TP and the numbers of true and predicted; None where both are 0."""
+    return 2 * hits / (truly + predicted) if truly + predicted else None
 
 
 def top_k_accuracy(logits: Tensor, labels: Tensor, k: int) -> float:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from striate.explain.lettering import wrapped
 from striate.runs.atomic import replace_file
 
 MAX_TITLE = 18
@@ -33,8 +34,9 @@ def picture_grid(rows: Sequence[Sequence[Tensor]], titles: Sequence[str], labels
         title: Over the whole.
     """
     columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(1.1 * columns + 1.3, 1.1 * len(rows) + 0.9), dpi=150, layout="constrained")
-    figure.suptitle(_literal(title), fontsize=11)
+    width = 1.1 * columns + 1.3
+    figure = Figure(figsize=(width, 1.1 * len(rows) + 0.9), dpi=150, layout="constrained")
+    figure.suptitle(_literal("\n".join(wrapped(title, width - 0.2, 11, 3))), fontsize=11)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, label, line in zip(rows, labels, axes, strict=True):
         for axis in line:

@@ -13,8 +13,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from striate.core.errors import DataError
-from striate.data.dataset import ImageDataset
+from striate.data.dataset import ImageDataset, label_texts
 from striate.evaluation import Evaluation
+from striate.evaluation.decision import confidence, is_right
 from striate.explain.drawing import to_array
 from striate.explain.lettering import families, text_width, wrapped
 
@@ -25,6 +26,7 @@ LEAST_WIDTH = 4.4  # inches, of the title and caption over and under few picture
 FEW, FEW_COLUMNS, MANY_COLUMNS = 36, 6, 8
 TYPE, LINE = 7.5, 0.135  # points, inches
 TITLE_TYPE, TITLE_LINE = 11, 0.2
+NO_CLASS = "(none)"
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ UNKNOWN = Verdict("", "0.2", "solid", 0.6)
 
 def mistakes(evaluation: Evaluation) -> Tensor:
     """Return the numbers of the wrongly classified pictures, int64, the most confident first, the first of equals."""
-    wrong = (evaluation.predictions != evaluation.labels).nonzero().squeeze(1)
-    confidence = evaluation.probabilities[wrong, evaluation.predictions[wrong]]
-    return wrong[confidence.argsort(descending=True, stable=True)]
+    wrong = (~is_right(evaluation.predictions, evaluation.labels)).nonzero().squeeze(1)
+    confidences = confidence(evaluation.probabilities[wrong], evaluation.predictions[wrong])
+    return wrong[confidences.argsort(descending=True, stable=True)]
 
 
 def mistakes_grid(evaluation: Evaluation, pictures: ImageDataset, count: int = MAX_MISTAKES) -> Figure:
@@ -91,10 +93,10 @@ def prediction_grid(
 
     Args:
         images: uint8, N C H W; more than 64 are left out, and the title says so.
-        labels: True classes, int64, N; None where they are not known.
+        labels: True classes, int64 N or, of any number of classes each, bool N K; None where they are not known.
         probabilities: Float, N K.
         classes: The K names.
-        predictions: Predicted classes, int64, N; the most probable by default, the first of equals.
+        predictions: Predicted classes, int64 N or bool N K; the most probable by default, the first of equals.
         names: What to call each picture, in a last line; the end of a long name is shown.
         title: Over the whole.
 
@@ -110,20 +112,23 @@ def prediction_grid(
         raise DataError(f"{probabilities.shape[1]} probabilities per picture for {len(classes)} classes")
     if len(images) == 0:
         raise DataError("no picture to draw", fix="give one or more")
-    cells = []
-    for number in range(min(len(images), MAX_PICTURES)):
-        predicted = int(predictions[number])
-        true = None if labels is None else int(labels[number])
-        cells.append(
-            _Cell(
-                image=images[number],
-                verdict=UNKNOWN if true is None else RIGHT if true == predicted else WRONG,
-                predicted=classes[predicted],
-                probability=float(probabilities[number, predicted]),
-                true=None if true is None else classes[true],
-                name=None if names is None else names[number],
-            )
+    predicted = [text or NO_CLASS for text in label_texts(predictions, classes)]
+    confidences = confidence(probabilities, predictions).tolist()
+    true, right = [], []
+    if labels is not None:
+        true = [text or NO_CLASS for text in label_texts(labels, classes)]
+        right = is_right(predictions, labels).tolist()
+    cells = [
+        _Cell(
+            image=images[number],
+            verdict=UNKNOWN if labels is None else RIGHT if right[number] else WRONG,
+            predicted=predicted[number],
+            probability=confidences[number],
+            true=None if labels is None else true[number],
+            name=None if names is None else names[number],
         )
+        for number in range(min(len(images), MAX_PICTURES))
+    ]
     more = f", the first {MAX_PICTURES} of {len(images):,}" if len(images) > MAX_PICTURES else ""
     return _sheet(cells, title + more)
 

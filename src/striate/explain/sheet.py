@@ -24,7 +24,7 @@ def contact_sheet(
     """
     train = data.train
     shown = range(min(len(data.classes), MAX_CLASSES))
-    members = [(train.labels == label).nonzero().squeeze(1)[:SAMPLES].tolist() for label in shown]
+    members = [train.of_class(label)[:SAMPLES].tolist() for label in shown]
     originals = [
         [train.images[m[row]] if row < len(m) else torch.full_like(train.images[0], 255) for m in members]
         for row in range(SAMPLES)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from striate.core.random import permutation
 from striate.data.dataset import ImageDataset
+from striate.evaluation.decision import is_right
 
 REFERENCES, QUERIES = 5000, 1000
 SIDE = 32
@@ -15,6 +16,8 @@ CHUNK = 2**22  # values taken as floats at a time
 
 def neighbour_error(data: ImageDataset) -> float:
     """Return the share of a sample whose nearest neighbour in the rest of the sample is of another class.
+
+    Of pictures with any number of classes, it is the share whose neighbour has not exactly the same ones.
 
     The measure N3 of Ho and Basu ("Complexity measures of supervised classification problems", 2002),
     with Euclidean distance between pictures averaged down to at most 32 pixels a side. Digits come to a
@@ -30,4 +33,4 @@ def neighbour_error(data: ImageDataset) -> float:
     distances = torch.cdist(points[:queries], points)
     distances[torch.arange(queries), torch.arange(queries)] = torch.inf  # not itself
     nearest = distances.argmin(1)
-    return float((labels[nearest] != labels[:queries]).double().mean())
+    return float((~is_right(labels[nearest], labels[:queries])).double().mean())

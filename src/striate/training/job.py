@@ -214,5 +214,4 @@ def _precision_race(model: Classifier, data: Splits, plan: Plan, device: torch.d
     assert batch_size is not None
     sample = data.train.first(batch_size)
     loader = Loader(sample, plan.spec, plan.settings, batch_size, plan.settings.seed, device)
-    batch = loader.batch(0, torch.arange(len(sample), device=device))
-    return dict(race(model, batch.images, batch.labels))
+    return dict(race(model, loader.batch(0, torch.arange(len(sample), device=device))))

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.errors import DivergedError, Interrupted
@@ -25,6 +24,7 @@ from striate.evaluation import evaluate
 from striate.models import Classifier
 from striate.runs.folder import Run
 from striate.training.finite import FiniteGuard
+from striate.training.loss import classification_loss
 from striate.training.optimizer import Optimizer, learning_rate
 from striate.training.penalty import Penalty
 from striate.training.state import TrainingState
@@ -40,7 +40,7 @@ class EpochResult:
         step: Steps done since the beginning of the run.
         lr: Learning rate of the last step.
         train_loss, train_accuracy: Means over the epoch's (augmented) training pictures as they came, without
-            penalties.
+            penalties. A picture with any number of classes counts as right where all of them are.
         val_loss, val_accuracy: On the validation part, with averaged weights where they are averaged.
         seconds: Time of the epoch in this process, validation included.
         images_per_second: Training pictures per second, validation not included.
@@ -58,11 +58,11 @@ class EpochResult:
 
 
 def training_loss(model: Classifier, batch: Batch, settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """Return the mean cross-entropy and the logits (float32, N K) of one batch."""
+    """Return the mean loss and the logits (float32, N K) of one batch."""
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         logits = model(batch.images)
     logits = logits.float()
-    loss = F.cross_entropy(logits, batch.targets, label_smoothing=settings.label_smoothing or 0.0)
+    loss = classification_loss(logits, batch.targets, batch.multi_label, settings.label_smoothing or 0.0)
     return loss, logits.detach()
 
 
@@ -110,7 +110,7 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
             optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
             if state.step == 0:
-                refuse_probabilities(logits)
+                refuse_probabilities(logits, batch.multi_label)
             (loss + penalty() if penalty else loss).backward()
             guard.watch(model, loss.detach(), state.step)
             if guard.found():

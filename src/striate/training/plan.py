@@ -57,6 +57,8 @@ class Plan:
         active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
         channels, height, width = self.spec.picture_shape
         pictures = [f"{height}×{width} {'grey' if channels == 1 else 'colour'}", f"{len(self.spec.classes)} classes"]
+        if self.spec.multi_label:
+            pictures.append("any number of them each")
         if self.spec.crop:
             pictures.append("crop {}×{}".format(*self.spec.crop))
         if s.normalize != "data":
@@ -97,6 +99,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         # one that does not fit is refused below, with all else that is wrong
         crop=(settings.crop, settings.crop) if settings.crop and settings.crop <= least else None,
         whiten=settings.normalize == "picture",
+        multi_label=data.multi_label,
     )
     side = min(spec.input_shape[1:])
     chosen: dict[str, Any] = {}
@@ -166,6 +169,8 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
     problems = []
     if spec.channels == 1 and (settings.saturation or settings.hue):
         problems.append("saturation and hue have no effect on grey pictures: leave them out, or use --channels 3")
+    if settings.one_logit and spec.multi_label:
+        problems.append("one_logit tells two classes apart; here every class has a logistic output: leave it out")
     if settings.patience is not None and data.val is None:
         problems.append("patience needs a validation part: use --val-share")
     _, height, width = spec.input_shape

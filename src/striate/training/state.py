@@ -10,6 +10,7 @@ from torch import Tensor
 from striate.core.device import sum_type
 from striate.core.errors import ModelFileError
 from striate.core.settings import TrainSettings
+from striate.evaluation.decision import decide, is_right
 from striate.models import Classifier
 from striate.runs.checkpoint import Checkpoint, load_newest, save_checkpoint
 from striate.runs.folder import Run
@@ -51,7 +52,7 @@ class TrainingState:
         self.step += 1
         self.average.update(self.model, self.step)
         self.loss_sum += loss.to(self.loss_sum.dtype) * len(labels)
-        self.correct += (logits.argmax(1) == labels).sum()
+        self.correct += is_right(decide(logits, labels.ndim == 2), labels).sum()
         self.count += len(labels)
 
     def after_epoch(self, model: Classifier, val_loss: float | None) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.errors import SettingsError
 from striate.core.settings import OptimizerSettings
 from striate.data.dataset import ImageDataset
-from striate.data.loader import Loader
+from striate.data.loader import Batch, Loader
 from striate.models import Classifier
+from striate.training.loss import classification_loss
 from striate.training.optimizer import Optimizer
 
 LEARNT = 0.98  # share of the loss of guessing, under which something has been learnt
@@ -25,30 +25,41 @@ LOOK_AFTER = 3  # epochs
 TRIAL_STEPS, TRIAL_RATE, TRIAL_PICTURES = 60, 1e-3, 32
 
 
-def refuse_probabilities(logits: Tensor) -> None:
-    """Refuse a network whose outputs are probabilities: the loss applies a softmax of its own.
+def refuse_probabilities(logits: Tensor, multi_label: bool = False) -> None:
+    """Refuse a network whose outputs are probabilities: the loss applies a softmax (or logistic) of its own.
 
-    After two of them the loss of K classes cannot fall below log(1 + (K − 1)/e), 1.46 for ten, and the
+    After two softmaxes the loss of K classes cannot fall below log(1 + (K − 1)/e), 1.46 for ten, and the
     gradients are small.
 
     Args:
         logits: float32, N K.
+        multi_label: Whether each output is a probability of its own.
 
     Raises:
-        SettingsError: No value is negative and every row sums to one.
+        SettingsError: No value is negative, and every row sums to one (multi-label: none is above one).
     """
-    if logits.shape[1] > 1 and bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all()):
+    if multi_label:
+        suspicious = bool((logits <= 1).all())
+    else:
+        suspicious = logits.shape[1] > 1 and bool(((logits.sum(1) - 1).abs() < 1e-3).all())
+    if suspicious and bool((logits >= 0).all()):
         raise SettingsError(
-            "the network's outputs are probabilities already, and the loss applies a softmax to them",
+            "the network's outputs are probabilities already, and the loss makes probabilities of them once more",
             where="the network's head",
-            fix="remove the softmax from its head: logits belong there",
+            fix="remove the softmax or sigmoid from its head: logits belong there",
         )
 
 
 def loss_of_guessing(data: ImageDataset) -> float:
-    """Return the cross-entropy of always giving the classes' shares of the training part: their entropy, in nats."""
+    """Return the loss of always giving the classes' shares of the training part, in nats: their entropy.
+
+    Of multi-label data it is the mean of each class's own entropy, present or absent.
+    """
     shares = torch.tensor(data.class_counts(), dtype=torch.float64) / len(data)
-    return float(-(shares * shares.clamp_min(1e-12).log()).sum())
+    entropies = -torch.xlogy(shares, shares)
+    if data.multi_label:
+        return float((entropies - torch.xlogy(1 - shares, 1 - shares)).mean())
+    return float(entropies.sum())
 
 
 def explain_no_progress(model: Classifier, loader: Loader, data: ImageDataset, train_loss: float) -> list[str]:
@@ -67,25 +78,21 @@ def explain_no_progress(model: Classifier, loader: Loader, data: ImageDataset, t
         return []
     told = f"after {LOOK_AFTER} epochs the loss is {train_loss:.3f}, that of guessing is {chance:.3f}"
     few = loader.batch(0, loader.indices(0, 0)[:TRIAL_PICTURES].to(loader.device))
-    if can_overfit(model, few.images, few.labels):
+    if can_overfit(model, few):
         remedy = "another --lr, weaker augmentation or penalties, or labels that have nothing to do with the pictures"
         return [f"{told}; the network can learn {len(few.labels)} pictures by heart, so look at the rest: {remedy}"]
     return [f"{told}, and the network cannot learn even {len(few.labels)} pictures by heart: use another --model"]
 
 
-def can_overfit(model: Classifier, images: Tensor, labels: Tensor) -> bool:
-    """Return whether a copy of the network can halve its loss on a few pictures in 60 steps of Adam.
-
-    Args:
-        images: Inputs, N C H W.
-        labels: int64, N.
-    """
+def can_overfit(model: Classifier, batch: Batch) -> bool:
+    """Return whether a copy of the network can halve its loss on the batch's own labels in 60 steps of Adam."""
     trial = copy.deepcopy(model).train()
     optimizer = Optimizer(trial, OptimizerSettings(optimizer="adam"))
+    targets = batch.labels.float() if batch.multi_label else batch.labels
     losses = []
     for _ in range(TRIAL_STEPS):
         optimizer.zero_grad()
-        loss = F.cross_entropy(trial(images).float(), labels)
+        loss = classification_loss(trial(batch.images).float(), targets, batch.multi_label)
         loss.backward()
         optimizer.step(TRIAL_RATE)
         losses.append(float(loss.detach()))

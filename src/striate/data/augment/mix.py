@@ -54,18 +54,18 @@ def draw_mix(settings: AugmentSettings, size: tuple[int, int], seed: int, epoch:
 
 
 def apply_mix(images: Tensor, labels: Tensor, mix: Mix, classes: int) -> tuple[Tensor, Tensor]:
-    """Return the mixed pictures and their targets, float32 N K, whose rows sum to one.
+    """Return the mixed pictures and their targets, float32 N K; of one class each, their rows sum to one.
 
     Each sample's partner is the one before it in the batch.
 
     Args:
         images: float, N C H W.
-        labels: int64, N.
+        labels: int64 N, or bool N K.
     """
     partners = images.roll(1, 0)
     is_cut = (mix.boxes[:, 2] > 0)[:, None, None, None]
     weight = torch.where(is_cut, 1.0, mix.share[:, None, None, None])
     blended = weight * images + (1 - weight) * partners
     mixed = torch.where(inside_boxes(mix.boxes, (images.shape[2], images.shape[3])), partners, blended)
-    own, other = F.one_hot(labels, classes).float(), F.one_hot(labels.roll(1, 0), classes).float()
-    return mixed, mix.share[:, None] * own + (1 - mix.share[:, None]) * other
+    own = labels.float() if labels.ndim == 2 else F.one_hot(labels, classes).float()
+    return mixed, mix.share[:, None] * own + (1 - mix.share[:, None]) * own.roll(1, 0)

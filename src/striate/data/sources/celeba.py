@@ -1,4 +1,6 @@
-"""CelebA: 202,599 aligned faces of 178×218, in two classes by one of their 40 attributes (Liu et al. 2015).
+"""CelebA: 202,599 aligned faces of 178×218 by their 40 attributes (Liu et al. 2015).
+
+By one attribute they are of two classes, without and with it; by several, each face is of any number of them.
 
 Read are the authors' own files: the pictures (a folder, or their zip archive as it is downloaded), a table
 of attributes and a table of parts. Only the pictures asked for are decoded.
@@ -20,7 +22,7 @@ from striate.core.memory import require_memory
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
-from striate.data.dataset import FileRecord, ImageDataset, Splits
+from striate.data.dataset import FileRecord, ImageDataset, Splits, label_texts
 from striate.data.decode import MAX_BYTES, decode, read_bytes
 from striate.data.find import fetch_or_explain, find_folder
 from striate.data.sources.registry import SOURCES, Source
@@ -44,23 +46,32 @@ _CHUNK = 256
 _SHOWN = 10
 
 
-def load_celeba(attribute: str, settings: DataSettings) -> Splits:
+def load_celeba(attributes: str, settings: DataSettings) -> Splits:
     """Return the faces without and with an attribute, classes 0 and 1, in the authors' three parts.
+
+    Several attributes, with commas between them, are classes of which a face may have any number.
 
     With `crop` the pictures keep their whole height (78 × 64 for a side of 64), so that there is something to
     crop from. `first` limits what is decoded of the training part.
 
     Raises:
-        SettingsError: No such attribute, none or several.
+        SettingsError: No such attribute, or none.
         DataError: A table or picture is missing or damaged; the message names all of them.
         ResourceError: Not here and not to be downloaded, or too large for the memory.
     """
-    _require_attribute(attribute)
+    wanted = list(dict.fromkeys(name.strip() for name in attributes.split(",")))
+    for attribute in wanted:
+        _require_attribute(attribute)
     folder = fetch_celeba(settings.data_dir)
-    present = read_attribute(folder / ATTRIBUTE_TABLE, attribute)
+    present = read_attributes(folder / ATTRIBUTE_TABLE, wanted)
     parts = read_parts(folder / PART_TABLE, present)
     parts["train"] = parts["train"][: settings.first]
-    spec = _working_spec(attribute, settings)
+    spec = _working_spec(wanted, settings)
+
+    def labels(names: Sequence[str]) -> torch.Tensor:
+        flags = torch.tensor([present[name] for name in names], dtype=torch.bool).reshape(-1, len(wanted))
+        return flags if spec.multi_label else flags[:, 0].long()
+
     count = sum(map(len, parts.values()))
     require_memory(
         count * spec.channels * spec.height * spec.width,
@@ -84,15 +95,17 @@ def load_celeba(attribute: str, settings: DataSettings) -> Splits:
         names = [name for name in parts[part] if name not in errors]
         datasets[part] = ImageDataset(
             images=images[[name not in errors for name in parts[part]]] if errors else images,  # N C H W
-            labels=torch.tensor([present[name] for name in names], dtype=torch.int64),
+            labels=labels(names),
             classes=spec.classes,
             names=[f"celeba/{name}" for name in names],
         )
+        told = label_texts(labels(list(errors)), spec.classes)
         skipped += [
-            FileRecord(name, part, spec.classes[present[name]], "skipped", error.what) for name, error in errors.items()
+            FileRecord(name, part, text, "skipped", error.what)
+            for (name, error), text in zip(errors.items(), told, strict=True)
         ]
     return Splits(
-        name=f"celeba:{attribute}",
+        name=f"celeba:{','.join(wanted)}",
         train=datasets["train"],
         val=datasets["val"] if parts["val"] else None,
         test=datasets["test"] if parts["test"] else None,
@@ -102,18 +115,12 @@ def load_celeba(attribute: str, settings: DataSettings) -> Splits:
 
 
 def _require_attribute(attribute: str) -> None:
-    if "," in attribute:
-        raise SettingsError(
-            "several attributes at once have no common classes",
-            where=f"celeba:{attribute}",
-            fix=f"one at a time, e.g. celeba:{attribute.split(',')[0].strip() or 'Smiling'}",
-        )
     if attribute not in ATTRIBUTES:
         by_small_letters = {name.lower(): name for name in ATTRIBUTES}
         guess = nearest(attribute.lower(), by_small_letters)
         hint = f"did you mean 'celeba:{by_small_letters[guess]}'? " if guess else "write e.g. celeba:Smiling. "
         raise SettingsError(
-            "CelebA has no such attribute" if attribute else "CelebA's classes are those of one attribute",
+            "CelebA has no such attribute" if attribute else "CelebA's classes are those of its attributes",
             where=f"celeba:{attribute}" if attribute else "celeba",
             fix=f"{hint}Its attributes: {', '.join(ATTRIBUTES)}",
         )
@@ -152,8 +159,8 @@ def fetch_celeba(data_dir: Path | None) -> Path:
     return folder
 
 
-def read_attribute(path: Path, attribute: str) -> dict[str, bool]:
-    """Return whether each picture has the attribute, by the picture's name, in the table's order.
+def read_attributes(path: Path, attributes: Sequence[str]) -> dict[str, list[bool]]:
+    """Return which of the attributes each picture has, by the picture's name, in the table's order.
 
     The table: the number of pictures, the names of the attributes, then a row for each picture, its name and
     1 or -1 for each attribute.
@@ -164,13 +171,13 @@ def read_attribute(path: Path, attribute: str) -> dict[str, bool]:
     lines = _lines(path)
     if len(lines) < 2 or lines[1].split() != list(ATTRIBUTES):
         raise _damaged(path, "its second line is not that of CelebA's 40 attributes")
-    column = 1 + ATTRIBUTES.index(attribute)
+    columns = [1 + ATTRIBUTES.index(attribute) for attribute in attributes]
     present = {}
     for number, line in enumerate(lines[2:], start=3):
         row = line.split()
         if len(row) != 1 + len(ATTRIBUTES) or not set(row[1:]) <= {"1", "-1"}:
             raise _damaged(path, f"line {number} is not a picture's name and 40 times 1 or -1")
-        present[row[0]] = row[column] == "1"
+        present[row[0]] = [row[column] == "1" for column in columns]
     rows = len(lines) - 2
     if lines[0].strip() != str(rows) or len(present) != rows:
         raise _damaged(path, f"{rows} rows of {len(present)} pictures, where its first line says {lines[0].strip()!r}")
@@ -224,14 +231,15 @@ def _some(names: Sequence[str]) -> str:
     return ",".join([*names[:_SHOWN], *more])
 
 
-def _working_spec(attribute: str, settings: DataSettings) -> ImageSpec:
+def _working_spec(attributes: Sequence[str], settings: DataSettings) -> ImageSpec:
     side = settings.img_size or SIDE
     channels = settings.channels or 3
     return ImageSpec(
         channels=channels,
         height=side * HEIGHT // WIDTH if settings.crop else side,
         width=side,
-        classes=(f"no-{attribute}", attribute),
+        classes=tuple(attributes) if len(attributes) > 1 else (f"no-{attributes[0]}", attributes[0]),
+        multi_label=len(attributes) > 1,
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
         resize=settings.resize,
@@ -296,7 +304,7 @@ SOURCES.register("celeba")(
     Source(
         load=_without_attribute,
         find=find_celeba,
-        summary="faces by an attribute (celeba:Smiling), 202,599 of 178×218 colour",
+        summary="faces by attributes (celeba:Smiling or celeba:Smiling,Male), 202,599 of 178×218 colour",
         load_attribute=load_celeba,
         fetch=fetch_celeba,
     )

@@ -25,8 +25,8 @@ class Source:
         load: From (data_dir, options) to Splits; downloads what is missing.
         find: The folder that holds it on this machine, or None.
         summary: One line for `striate data list`.
-        load_attribute: From what stands behind the colon ('Smiling' of 'celeba:Smiling', or '') and the settings
-            to Splits of the size they ask for; None where the colon is followed by classes.
+        load_attribute: From what stands behind the colon ('Smiling' of 'celeba:Smiling', several with commas, or '')
+            and the settings to Splits of the size they ask for; None where the colon is followed by classes.
         fetch: Downloads what is missing, where reading it all only for that would take long; `load` by default.
     """
 

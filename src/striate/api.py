@@ -50,7 +50,7 @@ def train(
     job = jobs.prepare(
         str(data or "digits"), parsed, given=frozenset(settings), out=user_path(out), name=name, unnamed=recipe
     )
-    return _complete(job)
+    return job.complete()
 
 
 def resume(run: str | Path, **settings: Any) -> Run:
@@ -58,14 +58,4 @@ def resume(run: str | Path, **settings: Any) -> Run:
     if not isinstance(run, str | Path):
         raise SettingsError("a run is named by its folder", where=repr(run), fix="striate.resume('runs/first')")
     job = jobs.resume(user_path(run), settings)
-    return _complete(job)
-
-
-def _complete(job: jobs.Job) -> Run:
-    try:
-        for _ in job.epochs():
-            pass
-        job.finish()
-    finally:
-        job.run.release()  # a notebook keeps the traceback of an interrupt, and with it the run
-    return job.run
+    return job.complete()

@@ -363,5 +363,5 @@ def test_parameters_of_the_table_of_layers_are_the_networks(name):
 
 @every_model
 def test_architecture_survives_json(name):
-    architecture = Architecture(name=name, options={"widths": [8, 16], "small_stem": True, "dropout": 0.5})
+    architecture = Architecture(name=name, options={"widths": [8, 16], "small": True, "dropout": 0.5})
     assert Architecture.model_validate_json(architecture.model_dump_json()) == architecture

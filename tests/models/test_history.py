@@ -125,8 +125,8 @@ def test_vgg_with_batch_norm_has_the_names_of_torchvisions(depth):
 
 @pytest.mark.parametrize(
     ("name", "option", "map_side"),
-    [("resnet34", "small_stem", 8), ("resnet50", "small_stem", 8), ("googlenet", "small_stem", 8),
-     ("mobilenetv2", "small_stem", 8), ("vgg16", "small", 4), ("alexnet", "small", 7)],
+    [("resnet34", "small", 8), ("resnet50", "small", 8), ("googlenet", "small", 8),
+     ("mobilenetv2", "small", 8), ("vgg16", "small", 4), ("alexnet", "small", 7)],
 )  # fmt: skip
 def test_form_follows_the_shorter_side_unless_it_is_chosen(name, option, map_side):
     def shapes(shape: tuple[int, int, int], **options: bool) -> list[torch.Size]:

@@ -68,7 +68,7 @@ def test_the_papers_stem_colour_and_1000_classes_make_11689512_parameters(ours):
 
 
 @pytest.mark.parametrize(("side", "small"), [(28, True), (32, True), (64, True), (65, False), (224, False)])
-def test_small_pictures_get_the_small_stem(side, small):
+def test_small_pictures_get_the_small(side, small):
     model = resnet.resnet18((3, side, side), 10).eval()
     assert model.conv1.kernel_size == ((3, 3) if small else (7, 7))
     with torch.no_grad():
@@ -87,8 +87,8 @@ def test_shorter_side_decides_the_stem():
 
 @pytest.mark.parametrize("small", [True, False])
 def test_stem_can_be_chosen(small):
-    assert resnet.resnet18((1, 64, 64), 10, small_stem=small).conv1.kernel_size == ((3, 3) if small else (7, 7))
-    assert resnet.resnet18((1, 96, 96), 10, small_stem=small).conv1.kernel_size == ((3, 3) if small else (7, 7))
+    assert resnet.resnet18((1, 64, 64), 10, small=small).conv1.kernel_size == ((3, 3) if small else (7, 7))
+    assert resnet.resnet18((1, 96, 96), 10, small=small).conv1.kernel_size == ((3, 3) if small else (7, 7))
 
 
 def test_too_small_pictures_are_refused():

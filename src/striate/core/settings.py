@@ -150,8 +150,8 @@ class NetworkSettings(Settings):
     model: str | None = chosen("Network by name; 'striate inspect' lists them")
     norm: str | None = Field(None, description="batch, layer, none or group:G, in place of the network's own")
     dropout: float | None = Field(None, ge=0, lt=1, description="Dropout, in place of the network's own")
-    small_stem: bool | None = Field(
-        None, description="First layers that keep small pictures' detail, in place of what their side suggests"
+    small: bool | None = Field(
+        None, description="The network's form for small pictures, or not, in place of what their side suggests"
     )
     one_logit: bool = Field(False, description="Two classes by one logistic output instead of two by softmax")
 

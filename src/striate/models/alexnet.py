@@ -6,9 +6,9 @@ neither two halves nor local response normalisation. Parameter names equal torch
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from striate.models.contract import MODELS, ChainedFeatures, another_head, is_small, require_side
+from striate.models.contract import MODELS, ChainedFeatures, is_small, require_side
 from striate.models.initial import kaiming, kaiming_hidden
 from striate.models.norm import feature_norm
 
@@ -45,10 +45,8 @@ class AlexNet(ChainedFeatures):
             _conv(384, 256, 3, norm),
             [*_conv(256, 256, 3, norm), nn.MaxPool2d(3, 2)],
         ]
-        super().__init__(nn.Sequential(*(layer for part in parts for layer in part)))
-        self.ends = [sum(map(len, parts[:number])) - 1 for number in range(1, 6)]
-        self.avgpool = nn.AdaptiveAvgPool2d(side)
-        self.classifier = nn.Sequential(
+        chain = nn.Sequential(*(layer for part in parts for layer in part))
+        classifier = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(256 * side * side, hidden),
             nn.ReLU(inplace=True),
@@ -57,23 +55,14 @@ class AlexNet(ChainedFeatures):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, classes),
         )
+        super().__init__(chain, side, classifier)
+        self.ends = [sum(map(len, parts[:number])) - 1 for number in range(1, 6)]
         kaiming(self)
         kaiming_hidden(self.classifier)
-
-    def head(self, features: Tensor) -> Tensor:
-        """Return the logits of N 256 h w."""
-        logits: Tensor = self.classifier(self.avgpool(features).flatten(1))
-        return logits
 
     def stages(self) -> dict[str, nn.Module]:
         """Return the end of each convolution's part: its pooling or its ReLU."""
         return {f"conv{number}": self.features[end] for number, end in enumerate(self.ends, 1)}
-
-    def replace_head(self, classes: int) -> None:
-        """Replace the last dense layer."""
-        last = self.classifier[-1]
-        assert isinstance(last, nn.Linear)
-        self.classifier[-1] = another_head(last, classes)
 
 
 @MODELS.register("alexnet")

@@ -47,17 +47,21 @@ class Classifier(nn.Module, ABC):
 
 
 class ChainedFeatures(Classifier):
-    """A network whose features are one chain of layers, held under the name `features` as torchvision does.
+    """One chain of layers, an average to a fixed size and a classifier, under torchvision's names for them.
 
     The chain is the contract's `features`: called with pictures, it returns their feature maps.
 
     Args:
         chain: From pictures to the last feature maps.
+        side: Side that these are averaged to before the classifier.
+        classifier: From the flattened maps to the logits; a linear layer is its last.
     """
 
-    def __init__(self, chain: nn.Sequential) -> None:
+    def __init__(self, chain: nn.Sequential, side: int, classifier: nn.Sequential) -> None:
         super().__init__()
         self._modules["features"] = chain  # an attribute would be hidden by the contract's method
+        self.avgpool = nn.AdaptiveAvgPool2d(side)
+        self.classifier = classifier
 
     @property
     def features(self) -> nn.Sequential:  # a callable of the same signature
@@ -65,6 +69,17 @@ class ChainedFeatures(Classifier):
         chain = self._modules["features"]
         assert isinstance(chain, nn.Sequential)
         return chain
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return the logits of feature maps N F h w."""
+        logits: Tensor = self.classifier(self.avgpool(features).flatten(1))
+        return logits
+
+    def replace_head(self, classes: int) -> None:
+        """Replace the last linear layer."""
+        last = self.classifier[-1]
+        assert isinstance(last, nn.Linear)
+        self.classifier[-1] = another_head(last, classes)
 
 
 Factory = Callable[..., Classifier]

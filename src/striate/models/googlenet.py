@@ -61,7 +61,7 @@ class GoogLeNet(Classifier):
     Args:
         input_shape: (C, H, W) of the pictures.
         classes: Number of logits.
-        small_stem: A 3×3 convolution in place of the 7×7 with stride 2, and no pooling after it.
+        small: A 3×3 convolution in place of the 7×7 with stride 2, and no pooling after it.
         dropout: Probability before the linear layer.
         norm: What follows every convolution (see `norm`).
     """
@@ -70,14 +70,14 @@ class GoogLeNet(Classifier):
         self,
         input_shape: tuple[int, int, int],
         classes: int,
-        small_stem: bool,
+        small: bool,
         dropout: float = 0.2,
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        kernel, stride = (3, 1) if small_stem else (7, 2)
+        kernel, stride = (3, 1) if small else (7, 2)
         self.conv1 = Conv(input_shape[0], 64, kernel, norm, stride)
-        self.maxpool1 = nn.Identity() if small_stem else nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.maxpool1 = nn.Identity() if small else nn.MaxPool2d(3, 2, ceil_mode=True)
         self.conv2 = Conv(64, 64, 1, norm)
         self.conv3 = Conv(64, 192, 3, norm)
         self.maxpool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
@@ -130,13 +130,13 @@ class GoogLeNet(Classifier):
 def googlenet(
     input_shape: tuple[int, int, int],
     classes: int,
-    small_stem: bool | None = None,
+    small: bool | None = None,
     dropout: float = 0.2,
     norm: str = "batch",
 ) -> GoogLeNet:
     """Return GoogLeNet; 6,624,904 parameters with the paper's stem, colour and 1,000 classes.
 
-    `small_stem` None chooses the small stem where a side is 64 pixels or less.
+    `small` None chooses the small stem where a side is 64 pixels or less.
     """
     require_side("googlenet", input_shape, 8)
-    return GoogLeNet(input_shape, classes, is_small(input_shape) if small_stem is None else small_stem, dropout, norm)
+    return GoogLeNet(input_shape, classes, is_small(input_shape) if small is None else small, dropout, norm)

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from torch import Tensor, nn
 
-from striate.models.contract import MODELS, ChainedFeatures, another_head, is_small, require_side
+from striate.models.contract import MODELS, ChainedFeatures, is_small, require_side
 from striate.models.initial import kaiming
 from striate.models.norm import feature_norm
 
@@ -51,7 +51,7 @@ class MobileNetV2(ChainedFeatures):
     Args:
         input_shape: (C, H, W) of the pictures.
         classes: Number of logits.
-        small_stem: Stride 1 in place of 2 in the first convolution and in the first strided block.
+        small: Stride 1 in place of 2 in the first convolution and in the first strided block.
         dropout: Probability before the linear layer.
         norm: What follows every convolution (see `norm`).
     """
@@ -60,26 +60,20 @@ class MobileNetV2(ChainedFeatures):
         self,
         input_shape: tuple[int, int, int],
         classes: int,
-        small_stem: bool,
+        small: bool,
         dropout: float = 0.2,
         norm: str = "batch",
     ) -> None:
-        layers: list[nn.Module] = [_conv(input_shape[0], 32, 3, norm, stride=1 if small_stem else 2)]
+        layers: list[nn.Module] = [_conv(input_shape[0], 32, 3, norm, stride=1 if small else 2)]
         inputs = 32
         for stage, (expansion, outputs, blocks, first_stride) in enumerate(STAGES):
             for block in range(blocks):
-                stride = first_stride if block == 0 and not (small_stem and stage == 1) else 1
+                stride = first_stride if block == 0 and not (small and stage == 1) else 1
                 layers.append(InvertedResidual(inputs, outputs, stride, expansion, norm))
                 inputs = outputs
-        super().__init__(nn.Sequential(*layers, _conv(inputs, 1280, 1, norm)))
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(1280, classes))
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        chain = nn.Sequential(*layers, _conv(inputs, 1280, 1, norm))
+        super().__init__(chain, 1, nn.Sequential(nn.Dropout(dropout), nn.Linear(1280, classes)))
         kaiming(self)
-
-    def head(self, features: Tensor) -> Tensor:
-        """Return the logits of the averaged N 1280 h w."""
-        logits: Tensor = self.classifier(self.avgpool(features).flatten(1))
-        return logits
 
     def stages(self) -> dict[str, nn.Module]:
         """Return the first convolution, the last block of each row of the paper's table, and the last convolution."""
@@ -87,25 +81,19 @@ class MobileNetV2(ChainedFeatures):
         rows = {f"bottleneck{number}": self.features[end] for number, end in enumerate(ends, 1)}
         return {"stem": self.features[0], **rows, "last": self.features[-1]}
 
-    def replace_head(self, classes: int) -> None:
-        """Replace the linear layer."""
-        last = self.classifier[-1]
-        assert isinstance(last, nn.Linear)
-        self.classifier[-1] = another_head(last, classes)
-
 
 @MODELS.register("mobilenetv2")
 def mobilenetv2(
     input_shape: tuple[int, int, int],
     classes: int,
-    small_stem: bool | None = None,
+    small: bool | None = None,
     dropout: float = 0.2,
     norm: str = "batch",
 ) -> MobileNetV2:
     """Return MobileNetV2; 3,504,872 parameters with colour and 1,000 classes.
 
-    `small_stem` None chooses the small stem where a side is 64 pixels or less.
+    `small` None chooses the small stem where a side is 64 pixels or less.
     """
     require_side("mobilenetv2", input_shape, 8)
-    small = is_small(input_shape) if small_stem is None else small_stem
+    small = is_small(input_shape) if small is None else small
     return MobileNetV2(input_shape, classes, small, dropout, norm)

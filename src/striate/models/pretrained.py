@@ -160,7 +160,7 @@ def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], without: li
         raise ModelFileError(
             f"weights of another network: {'; '.join(problems[:5])}{rest}",
             where=file,
-            fix="use the network they were saved from, and its form for large pictures (small_stem or small: false)",
+            fix="use the network they were saved from, and its form for large pictures (small: false)",
         )
     broken = [name for name, tensor in weights.items() if not bool(torch.isfinite(tensor.float()).all())]
     if broken:

@@ -91,7 +91,7 @@ class ResNet(Classifier):
         classes: Number of logits.
         block: The kind of block.
         blocks: Blocks in each stage; (2, 2, 2, 2) basic blocks are ResNet-18.
-        small_stem: One 3×3 convolution in place of the paper's 7×7 with stride 2 and pooling, which
+        small: One 3×3 convolution in place of the paper's 7×7 with stride 2 and pooling, which
             would throw most of a small picture away; None: where a side is 64 pixels or less.
         norm: What follows every convolution (see `norm`).
     """
@@ -102,17 +102,17 @@ class ResNet(Classifier):
         classes: int,
         block: type[BasicBlock] | type[Bottleneck],
         blocks: Sequence[int],
-        small_stem: bool | None = None,
+        small: bool | None = None,
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        if small_stem is None:
-            small_stem = is_small(input_shape)
-        kernel, stride = (3, 1) if small_stem else (7, 2)
+        if small is None:
+            small = is_small(input_shape)
+        kernel, stride = (3, 1) if small else (7, 2)
         self.conv1 = nn.Conv2d(input_shape[0], 64, kernel, stride, padding=kernel // 2, bias=norm == "none")
         self.bn1 = feature_norm(norm, 64)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.Identity() if small_stem else nn.MaxPool2d(3, 2, padding=1)
+        self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1)
         stages, inputs = [], 64
         for width, count, stride in zip((64, 128, 256, 512), blocks, (1, 2, 2, 2), strict=True):
             stage = nn.Sequential(block(inputs, width, stride, norm))
@@ -153,27 +153,21 @@ class ResNet(Classifier):
 
 
 @MODELS.register("resnet18")
-def resnet18(
-    input_shape: tuple[int, int, int], classes: int, small_stem: bool | None = None, norm: str = "batch"
-) -> ResNet:
+def resnet18(input_shape: tuple[int, int, int], classes: int, small: bool | None = None, norm: str = "batch") -> ResNet:
     """Return ResNet-18; 11,689,512 parameters with the paper's stem, colour and 1,000 classes."""
     require_side("resnet18", input_shape, 8)
-    return ResNet(input_shape, classes, BasicBlock, (2, 2, 2, 2), small_stem, norm)
+    return ResNet(input_shape, classes, BasicBlock, (2, 2, 2, 2), small, norm)
 
 
 @MODELS.register("resnet34")
-def resnet34(
-    input_shape: tuple[int, int, int], classes: int, small_stem: bool | None = None, norm: str = "batch"
-) -> ResNet:
+def resnet34(input_shape: tuple[int, int, int], classes: int, small: bool | None = None, norm: str = "batch") -> ResNet:
     """Return ResNet-34; 21,797,672 parameters with the paper's stem, colour and 1,000 classes."""
     require_side("resnet34", input_shape, 8)
-    return ResNet(input_shape, classes, BasicBlock, (3, 4, 6, 3), small_stem, norm)
+    return ResNet(input_shape, classes, BasicBlock, (3, 4, 6, 3), small, norm)
 
 
 @MODELS.register("resnet50")
-def resnet50(
-    input_shape: tuple[int, int, int], classes: int, small_stem: bool | None = None, norm: str = "batch"
-) -> ResNet:
+def resnet50(input_shape: tuple[int, int, int], classes: int, small: bool | None = None, norm: str = "batch") -> ResNet:
     """Return ResNet-50; 25,557,032 parameters with the paper's stem, colour and 1,000 classes."""
     require_side("resnet50", input_shape, 8)
-    return ResNet(input_shape, classes, Bottleneck, (3, 4, 6, 3), small_stem, norm)
+    return ResNet(input_shape, classes, Bottleneck, (3, 4, 6, 3), small, norm)

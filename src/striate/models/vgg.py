@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
-from striate.models.contract import MODELS, ChainedFeatures, another_head, is_small, require_side
+from striate.models.contract import MODELS, ChainedFeatures, is_small, require_side
 from striate.models.initial import kaiming, kaiming_hidden
 from striate.models.norm import feature_norm
 
@@ -53,10 +53,8 @@ class VGG(ChainedFeatures):
             ends.append(len(layers) - 1)
         if small:
             layers[-1] = nn.Identity()
-        super().__init__(nn.Sequential(*layers))
-        self.ends = ends
-        self.avgpool = nn.AdaptiveAvgPool2d(side)
-        self.classifier = nn.Sequential(
+        chain = nn.Sequential(*layers)
+        classifier = nn.Sequential(
             nn.Linear(512 * side * side, hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
@@ -65,23 +63,14 @@ class VGG(ChainedFeatures):
             nn.Dropout(dropout),
             nn.Linear(hidden, classes),
         )
+        super().__init__(chain, side, classifier)
+        self.ends = ends
         kaiming(self)
         kaiming_hidden(self.classifier)
-
-    def head(self, features: Tensor) -> Tensor:
-        """Return the logits of N 512 h w."""
-        logits: Tensor = self.classifier(self.avgpool(features).flatten(1))
-        return logits
 
     def stages(self) -> dict[str, nn.Module]:
         """Return the end of each stage: its pooling."""
         return {f"stage{number}": self.features[end] for number, end in enumerate(self.ends, 1)}
-
-    def replace_head(self, classes: int) -> None:
-        """Replace the last dense layer."""
-        last = self.classifier[-1]
-        assert isinstance(last, nn.Linear)
-        self.classifier[-1] = another_head(last, classes)
 
 
 def _vgg(

@@ -61,5 +61,5 @@ def fashion_resnet18() -> dict[str, Any]:
     weights. Here from scratch: those weights cannot be had without a network. Corrected: measuring lacks
     model.eval().
     """
-    network = {"model": "resnet18", "small_stem": False}
+    network = {"model": "resnet18", "small": False}
     return plain(**network, epochs=10, batch_size=64, val_share=0.0, **adam(1e-3))

@@ -123,7 +123,7 @@ def _run(name: str, data: str, settings: Mapping[str, Any], out: Path) -> Run:
     path = out / name
     parsed = TrainSettings.parse(settings, where=name)
     if not (path / "config.json").is_file():
-        return _complete(jobs.prepare(data, parsed, given=frozenset(settings), out=out, name=name))
+        return jobs.prepare(data, parsed, given=frozenset(settings), out=out, name=name).complete()
     run = Run.open(path)
     given = parsed.model_dump(mode="json", include=set(settings))
     if {**run.config.given, "device": None} != {**given, "device": None}:
@@ -132,17 +132,7 @@ def _run(name: str, data: str, settings: Mapping[str, Any], out: Path) -> Run:
             where=path,
             fix=f"{to_type('rm', '-r', path)}, or use another --out",
         )
-    return run if run.is_finished else _complete(jobs.resume(path, {}))
-
-
-def _complete(job: jobs.Job) -> Run:
-    try:
-        for _ in job.epochs():
-            pass
-        job.finish()
-    finally:
-        job.run.release()
-    return job.run
+    return run if run.is_finished else jobs.resume(path, {}).complete()
 
 
 def table(rows: Iterable[Row]) -> str:

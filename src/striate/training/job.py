@@ -76,6 +76,16 @@ class Job:
         self.run.release()
         return measured
 
+    def complete(self) -> Run:
+        """Train and measure to the end, and return the run; whatever happens, its folder is let go."""
+        try:
+            for _ in self.epochs():
+                pass
+            self.finish()
+        finally:
+            self.run.release()  # a notebook keeps the traceback of an interrupt, and with it the run
+        return self.run
+
     def _write(self, measured: dict[str, Evaluation]) -> None:
         spec = self.run.spec
         rows = [row for part, result in measured.items() for row in prediction_rows(result, self.data.parts()[part])]

@@ -120,7 +120,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     options: dict[str, Any] = {}
     if model == "fast":
         options["widths"] = _fast_widths(side, spec.channels)
-    variants = ("norm", "dropout", "small_stem")
+    variants = ("norm", "dropout", "small")
     options |= {key: value for key in variants if (value := getattr(settings, key)) is not None}
 
     batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)

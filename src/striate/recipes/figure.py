@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from striate.recipes.reproduce import Row
 
@@ -29,6 +30,9 @@ def reproduction_figure(rows: Sequence[Row]) -> Figure:
     left.set_xlabel("test accuracy, 95 % interval")
     right.set_xlabel("training time in seconds")
     right.set_xscale("log")
+    right.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    right.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    right.xaxis.set_minor_formatter(NullFormatter())
     for axis in (left, right):
         axis.grid(axis="x", color="0.9")
         axis.set_axisbelow(True)

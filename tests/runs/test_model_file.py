@@ -9,16 +9,18 @@ import os
 import pickle
 import struct
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from striate.core.errors import ModelFileError
 from striate.models import MODELS, Architecture, build
-from striate.runs.model_file import ModelCard, load_model, save_model
+from striate.runs.model_file import ModelCard, load_model, read_card, save_model
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_every_model_comes_back_with_equal_outputs_and_card(tmp_path, make_spec,
     model = build(card.architecture, spec).eval()
     save_model(tmp_path / "model.safetensors", model, card)
     loaded = load_model(tmp_path / "model.safetensors")
-    assert loaded.card.model_copy(update={"weights_sha256": ""}) == card
+    assert loaded.card.model_copy(update={"weights_sha256": "", "card_sha256": ""}) == card
     assert not loaded.model.training
     for key, tensor in model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[key], tensor)
@@ -161,6 +163,8 @@ def rewrite_card(path: Path, change) -> None:
     header = json.loads(data[8 : 8 + length])
     card = json.loads(header["__metadata__"]["striate"])
     change(card)
+    with suppress(ValidationError):  # signed anew, so that only the change itself can be what is wrong
+        card = ModelCard.model_validate(card).signed().model_dump(mode="json")
     header["__metadata__"]["striate"] = json.dumps(card)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
@@ -185,6 +189,16 @@ def test_a_card_that_does_not_fit_is_refused_with_its_reason(model_file: Path, c
     rewrite_card(model_file, change)
     with pytest.raises(ModelFileError, match=told):
         load_model(model_file)
+
+
+def test_a_bit_that_changed_anywhere_in_the_card_is_seen(model_file: Path) -> None:
+    data = model_file.read_bytes()
+    start, end = data.index(b'"striate"'), data.index(b"card_sha256") + 80
+    for place in range(start, end):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with pytest.raises(ModelFileError):
+            read_card(bytes(changed), model_file)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, make_spec) -> None:

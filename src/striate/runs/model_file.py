@@ -62,9 +62,10 @@ class ModelCard(BaseModel):
         settings_digest: SHA-256 of the training settings.
         data: Name of the training data.
         weights_sha256: `weights_digest` of the tensors in the file; `save_model` enters it.
+        card_sha256: SHA-256 of all the above as JSON; `save_model` enters it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = Field(FORMAT, ge=1)
     striate: str = __version__
@@ -74,6 +75,12 @@ class ModelCard(BaseModel):
     settings_digest: str = ""
     data: str = ""
     weights_sha256: str = ""
+    card_sha256: str = ""
+
+    def signed(self) -> ModelCard:
+        """Return the card with its own SHA-256."""
+        text = self.model_dump_json(exclude={"card_sha256"})
+        return self.model_copy(update={"card_sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class LoadedModel:
 def save_model(path: Path, model: Classifier, card: ModelCard) -> None:
     """Write the model file at once; equal weights and card give equal bytes."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    card = card.model_copy(update={"weights_sha256": weights_digest(tensors)})
+    card = card.model_copy(update={"weights_sha256": weights_digest(tensors)}).signed()
     replace_file(path, save(tensors, metadata={KEY: card.model_dump_json()}))
 
 
@@ -206,6 +213,8 @@ def read_card(data: bytes, path: Path) -> ModelCard:
         card = ModelCard.model_validate_json(text)
         if not card.weights_sha256:
             raise ValueError("weights_sha256 is missing")
+        if card != card.signed():
+            raise ModelFileError("its card has changed since the file was written", where=path)
         return card
     except ModelFileError:
         raise

@@ -43,13 +43,17 @@ def train(
             where=f"striate.train({data!r}, recipe={recipe!r}, out={out!r}, name={name!r})",
             fix="striate.train('photos/', out='runs', name='first')",
         )
+    stand_in = None
     if recipe is not None:
-        place, base, _ = RECIPES[recipe].place(settings.get("data_dir"))
+        data_dir = TrainSettings.parse(settings, where="striate.train").data_dir
+        place, base, _ = RECIPES[recipe].place(data_dir)
+        stand_in = None if data else RECIPES[recipe].stand_in(data_dir)
         data, settings = data or place, {**base, **settings}
     parsed = TrainSettings.parse(settings, where="striate.train")
     job = jobs.prepare(
         str(data or "digits"), parsed, given=frozenset(settings), out=user_path(out), name=name, unnamed=recipe
     )
+    job.run.notes.extend([stand_in] if stand_in else [])
     return job.complete()
 
 

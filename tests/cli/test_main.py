@@ -178,6 +178,8 @@ def test_a_config_file_is_obeyed_and_options_win(photos: Path, tmp_path: Path) -
         (["train", "digits", "--name", "a/b"], 2, "name"),
         (["train", "digits", "--name", 300 * "x"], 2, "200 at most"),
         (["train", "digits", "--dropout", "0.3"], 2, "mnist-cnn"),
+        (["train", "digits", "--data-dir", "/no/such/place"], 3, "/no/such/place"),
+        (["train", "digits", "--model", "googlenet", "--no-small"], 2, "--img-size 16"),
         (["train", "digits", "-c", "."], 2, "Is a directory"),
         (["train", "digits:1"], 2, "two different classes"),
         (["train", "digits:1,eleven"], 2, "eleven"),

@@ -181,3 +181,21 @@ def test_our_own_networks_import_neither_timm_nor_torchvision():
         "sys.exit(any(name in sys.modules for name in ('timm', 'torchvision')))"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=120, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "options", "told"),
+    [
+        ("vit_tiny_patch16_224", 28, {}, "--img-size 32"),
+        ("vit_tiny_patch16_224", 32, {"norm": "none"}, "no batch norm"),
+        ("resnet10t", 32, {"small": True}, "small"),
+    ],
+)
+def test_what_a_network_could_not_do_in_silence_is_refused(make_spec, name, side, options, told) -> None:
+    with pytest.raises(SettingsError, match=told):
+        build(Architecture(name=name, options=options), make_spec(channels=3, side=side))
+
+
+def test_dropout_is_timms_drop_rate(make_spec) -> None:
+    network = build(Architecture(name="resnet10t", options={"dropout": 0.25}), make_spec(channels=3, side=32))
+    assert network.net.drop_rate == 0.25

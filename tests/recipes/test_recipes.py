@@ -91,7 +91,10 @@ def test_nothing_but_what_it_names_is_chosen_by_the_plan(recipe: Recipe) -> None
     assert not set(plan.reasons) - {"img_size", "channels", "val_share", "batch_size"}
 
 
-def test_what_stands_in_is_used_only_where_the_published_data_are_not(picture_folder, tmp_path: Path) -> None:
+def test_what_stands_in_is_used_only_where_the_published_data_are_not(
+    picture_folder, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.delenv("STRIATE_DATA", raising=False)
     recipe = RECIPES["smile-cnn"]
     assert recipe.place(tmp_path)[0] == "celeba:Smiling", "whose error says which files to put where"
     root = picture_folder("smiles", smile=3, no=3).parent

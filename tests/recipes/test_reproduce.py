@@ -78,3 +78,21 @@ def test_the_command_writes_table_json_and_figure(recipes, tmp_path: Path, capsy
     assert main(["reproduce", "small", "small", "--out", str(out)]) == 2
     assert main(["reproduce", "smal", "--out", str(out)]) == 2
     assert "small" in capsys.readouterr().err
+
+
+def test_rows_of_other_recipes_are_kept(recipes, tmp_path: Path, capsys) -> None:
+    out = str(tmp_path / "out")
+    assert main(["reproduce", "small", "--quick", "--out", out, "--device", "cpu"]) == 0
+    assert main(["reproduce", "unpublished", "--quick", "--out", out, "--device", "cpu"]) == 0
+    table = (tmp_path / "out" / "reproduction.md").read_text()
+    assert "`small`" in table
+    assert "`unpublished`" in table
+    assert "rehearsal" in table.lower()
+
+
+def test_a_run_on_other_data_is_not_taken_for_this_one(recipes, tmp_path: Path) -> None:
+    list(reproduce(["unpublished"], tmp_path, device="cpu"))
+    config = tmp_path / "document-unpublished-0" / "config.json"
+    config.write_text(config.read_text().replace('"data": "digits"', '"data": "mnist"'))
+    with pytest.raises(SettingsError, match=r"other settings \(data\)"):
+        list(reproduce(["unpublished"], tmp_path, device="cpu"))

@@ -11,6 +11,7 @@ from torch import nn
 
 from striate.core.errors import SettingsError
 from striate.core.settings import OptimizerSettings
+from striate.models import Architecture, build
 from striate.training.penalty import Penalty
 
 
@@ -91,6 +92,11 @@ def test_training_with_l1_leaves_smaller_weights(make_job) -> None:
         return sum(float(p.detach().abs().sum()) for p in job.model.parameters() if p.ndim > 1)
 
     assert size(l1=1e-3) < 0.9 * size()
+
+
+def test_names_do_not_depend_on_how_two_classes_are_told_apart(make_spec) -> None:
+    architecture = Architecture(name="smile-cnn", one_logit=True)
+    assert of(build(architecture, make_spec(side=16, classes=2)), l1=0.1, penalty_on="classifier.*")
 
 
 def test_a_wrong_pattern_is_refused_before_anything_is_written(make_job, tmp_path) -> None:

@@ -167,6 +167,7 @@ def test_a_stop_while_validating_the_last_epoch_is_obeyed(make_job, monkeypatch)
 
 def test_a_signal_finishes_the_step_and_a_second_one_stops_at_once(make_job, capfd) -> None:
     job = make_job()
+    before = signal.getsignal(signal.SIGINT)
     epochs = job.epochs()
     next(epochs)
     signal.raise_signal(signal.SIGINT)
@@ -176,7 +177,7 @@ def test_a_signal_finishes_the_step_and_a_second_one_stops_at_once(make_job, cap
     assert caught.value.exit_code == 130
     assert "--resume" in str(caught.value)
     epochs.close()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_signal_while_measuring_says_how_to_go_on(make_job, monkeypatch) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from striate.core.errors import SettingsError
 from striate.core.paths import user_path
+
+if TYPE_CHECKING:
+    from striate.recipes.reproduce import Row
 
 AsJson = Annotated[bool, Parameter(help="Write the result as JSON.", negative="")]
 DataDir = Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")]
@@ -60,7 +63,7 @@ def reproduce(
     from striate.explain.drawing import save_figure
     from striate.recipes import RECIPES
     from striate.recipes.figure import reproduction_figure
-    from striate.recipes.reproduce import Row, as_json, table
+    from striate.recipes.reproduce import as_json, table, together
     from striate.recipes.reproduce import reproduce as run_all
     from striate.runs.atomic import replace_file
 
@@ -70,20 +73,38 @@ def reproduce(
         raise SettingsError(f"named twice: {', '.join(twice)}", where="NAMES", fix="name each recipe once")
     out = user_path(out)
     machine = describe_machine(choose_device(device))
+    kept = _kept(out / "reproduction.json", quick)
     rows: list[Row] = []
     for row in run_all(chosen, out, quick=quick, data_dir=data_dir, device=device):
         rows.append(row)
         stderr().print(
             f"{len(rows)}/{len(chosen)}  {row.recipe}: {row.document.accuracy:.4f}, ours {row.ours.accuracy:.4f}"
         )
-        replace_file(out / "reproduction.json", _encoded(as_json(rows, machine)))
-        replace_file(out / "reproduction.md", (table(rows) + "\n").encode())
-        save_figure(reproduction_figure(rows), out / "reproduction.png")
+        everything = together(kept, rows)
+        replace_file(out / "reproduction.json", _encoded(as_json(everything, machine)))
+        replace_file(out / "reproduction.md", (table(everything) + "\n").encode())
+        save_figure(reproduction_figure(everything), out / "reproduction.png")
     if json:
         print_json(as_json(rows, machine))
     else:
         print(table(rows))
         print(f"\n{out / 'reproduction.md'}, {out / 'reproduction.json'}, {out / 'reproduction.png'}")
+
+
+def _kept(path: Path, quick: bool) -> list[Row]:
+    """Return the rows of an earlier reproduction of the same kind in the same folder."""
+    from json import loads
+
+    from striate.recipes.reproduce import from_json
+
+    if not path.is_file():
+        return []
+    try:
+        return [row for row in from_json(loads(path.read_bytes())) if row.quick == quick]
+    except (ValueError, KeyError, TypeError):
+        raise SettingsError(
+            "not a table of reproductions, or damaged", where=path, fix="remove it: the runs beside it are kept"
+        ) from None
 
 
 def _encoded(value: object) -> bytes:

@@ -39,13 +39,15 @@ def command(
     if resume is not None and (data or name or recipe):
         fix = "leave DATA, --name and --recipe out"
         raise SettingsError("a resumed run knows its data, name and recipe", where="--resume", fix=fix)
-    base: dict[str, Any] = {}
+    parsed, given = merge(config, settings)
+    stand_in = None
     if recipe is not None:
         from striate.recipes import RECIPES
 
-        place, base, _ = RECIPES[recipe].place(settings.get("data_dir"))
-        data = data or place
-    parsed, given = merge(config, settings, base)
+        place, base, _ = RECIPES[recipe].place(parsed.data_dir)
+        if data is None:
+            data, stand_in = place, RECIPES[recipe].stand_in(parsed.data_dir)
+        parsed, given = merge(config, settings, base)
     if resume is None and data is None:
         raise SettingsError("nothing to train on", where="DATA", fix="give a folder or a name: striate train digits")
 
@@ -64,7 +66,7 @@ def command(
         assert data is not None
         job = jobs.prepare(data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe)
 
-    for note in [*job.data.notes, *job.run.notes]:
+    for note in [*([stand_in] if stand_in else []), *job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)
     console.print("\n".join([*job.plan.lines(), f"run        {job.run.path}"]), markup=False)
     job.run.notes.clear()

@@ -123,7 +123,7 @@ def prediction_grid(
             image=images[number],
             verdict=UNKNOWN if labels is None else RIGHT if right[number] else WRONG,
             predicted=predicted[number],
-            probability=confidences[number],
+            share=f"{100 * confidences[number]:.1f} %" + (" as a set" if predictions.ndim == 2 else ""),
             true=None if labels is None else true[number],
             name=None if names is None else names[number],
         )
@@ -138,7 +138,7 @@ class _Cell:
     image: Tensor  # C H W
     verdict: Verdict
     predicted: str
-    probability: float
+    share: str
     true: str | None
     name: str | None
 
@@ -146,9 +146,8 @@ class _Cell:
     def said(self) -> list[str]:
         """The lines about the prediction."""
         lines = wrapped(self.verdict.sign + self.predicted, SIDE, TYPE, 2)
-        share = f"{100 * self.probability:.1f} %"
-        with_share = f"{lines[-1]}  {share}"
-        return [*lines[:-1], with_share] if text_width(with_share, TYPE) <= SIDE else [*lines, share]
+        with_share = f"{lines[-1]}  {self.share}"
+        return [*lines[:-1], with_share] if text_width(with_share, TYPE) <= SIDE else [*lines, self.share]
 
     @cached_property
     def known(self) -> list[str]:

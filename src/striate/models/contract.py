@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -89,7 +90,11 @@ SMALL_PICTURE = 64
 
 def place(model: Classifier, device: torch.device) -> Classifier:
     """Return the network on a device with its filters channels last in memory, as the fast kernels want them."""
-    return model.to(device).to(memory_format=torch.channels_last)
+    model = model.to(device)
+    for tensor in chain(model.parameters(), model.buffers()):
+        if tensor.ndim == 4:  # the module's own way knows no other number of axes
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def another_head(head: nn.Linear, classes: int) -> nn.Linear:

@@ -138,5 +138,7 @@ def googlenet(
 
     `small` None chooses the small stem where a side is 64 pixels or less.
     """
-    require_side("googlenet", input_shape, 8)
-    return GoogLeNet(input_shape, classes, is_small(input_shape) if small is None else small, dropout, norm)
+    if small is None:
+        small = is_small(input_shape)
+    require_side("googlenet", input_shape, 8 if small else 16)
+    return GoogLeNet(input_shape, classes, small, dropout, norm)

@@ -198,7 +198,8 @@ def _view(output: Tensor, net: nn.Module, input_shape: tuple[int, int, int], cha
 def timm_factory(name: str) -> Factory:
     """Return the factory of a network of timm, 'NAME' or 'timm/NAME'.
 
-    Its options are timm's own, and `norm`: what takes the place of every BatchNorm2d (see `norm`).
+    Its options are timm's own, `norm`: what takes the place of every BatchNorm2d (see `norm`), and `dropout`:
+    timm's drop_rate.
 
     Raises:
         SettingsError: timm does not know it; the nearest names are given.
@@ -211,9 +212,16 @@ def timm_factory(name: str) -> Factory:
         reserved = sorted(RESERVED & options.keys())
         if reserved:
             raise SettingsError(f"model '{name}' does not take {', '.join(reserved)}", fix="leave the option out")
+        if "small" in options:
+            raise SettingsError("timm's networks have no form for small pictures", where=name, fix="leave --small out")
+        if "dropout" in options:
+            options["drop_rate"] = options.pop("dropout")
         try:
             net = _create(bare, input_shape, classes, options)
+            _refuse_unseen_edges(name, net, input_shape)
             if norm is not None:
+                if not any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
+                    raise SettingsError("the network has no batch norm to replace", where=name, fix="leave --norm out")
                 replace_batch_norms(net, norm)
             return TimmNet(net, input_shape)
         except Exception as error:  # whatever timm or torch raises is about a name, an option or a size
@@ -226,6 +234,21 @@ def timm_factory(name: str) -> Factory:
             ) from None
 
     return factory
+
+
+def _refuse_unseen_edges(name: str, net: Any, input_shape: tuple[int, int, int]) -> None:
+    """Refuse pictures that a network's patches do not tile: what is left over it would never see."""
+    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    if not (isinstance(patch, tuple) and len(patch) == 2):
+        return
+    if any(side % part for side, part in zip(input_shape[1:], patch, strict=True)):
+        near = max(round(min(input_shape[1:]) / patch[0]), 1) * patch[0]
+        raise SettingsError(
+            f"its patches of {patch[0]}×{patch[1]} do not tile {input_shape[1]}×{input_shape[2]} pixels, "
+            "and it would not see the rest",
+            where=name,
+            fix=f"use --img-size {near}",
+        )
 
 
 def _create(name: str, input_shape: tuple[int, int, int], classes: int, options: dict[str, Any]) -> nn.Module:

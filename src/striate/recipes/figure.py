@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from striate.recipes.reproduce import Row
+from striate.recipes.reproduce import REHEARSAL, Row
 
 DOCUMENT, OURS, PUBLISHED = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito's palette
 
@@ -26,8 +26,10 @@ def reproduction_figure(rows: Sequence[Row]) -> Figure:
         if row.published is not None:
             left.plot(row.published, place, "D", markersize=6, markerfacecolor="none", markeredgecolor=PUBLISHED)
     left.set_yticks(range(len(rows)), [row.recipe for row in rows])
-    left.invert_yaxis()
+    left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_xlabel("test accuracy, 95 % interval")
+    if any(row.quick for row in rows):
+        figure.suptitle(f"{REHEARSAL}: the figures mean nothing", fontsize=9, color="0.4")
     right.set_xlabel("training time in seconds")
     right.set_xscale("log")
     right.xaxis.set_major_locator(LogLocator(subs=(1, 3)))

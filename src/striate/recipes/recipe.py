@@ -40,6 +40,11 @@ class Recipe:
     instead: tuple[str, Mapping[str, Any]] | None = None
     seeds: int = 1
 
+    def stand_in(self, data_dir: Path | None = None) -> str | None:
+        """Return a sentence where other data than the published ones are used on this machine."""
+        data, _, _ = self.place(data_dir)
+        return None if data == self.data else f"{self.data} is not on this machine: {data} stands in for it"
+
     def place(self, data_dir: Path | None = None) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Return the data to use on this machine, the document's settings and ours for them.
 

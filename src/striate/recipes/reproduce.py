@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -12,12 +12,14 @@ from typing import Any
 from striate.core.errors import SettingsError
 from striate.core.paths import to_type
 from striate.core.settings import TrainSettings
+from striate.data.sources.registry import locate_folder
 from striate.evaluation.metrics import wilson_interval
 from striate.recipes.recipe import RECIPES, Recipe
-from striate.runs.folder import Run
+from striate.runs.folder import MAY_CHANGE, Run
 from striate.training import job as jobs
 
 QUICK = {"epochs": 1, "first": 2000}
+REHEARSAL = "A rehearsal (--quick)"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def reproduce(
     recipes = [RECIPES[name] for name in names]
     for recipe in recipes:
         data, settings, ours = recipe.place(data_dir)
-        common = {"device": device, **({"data_dir": data_dir} if data_dir else {}), **(QUICK if quick else {})}
+        common = {"device": device, **({"data_dir": data_dir} if data_dir else {})}
+        if quick:
+            common |= {**QUICK, "first": min(QUICK["first"], settings.get("first") or QUICK["first"])}
         # systems that share ours for the same data share its runs, too
         shared = f"ours-{recipe.data.replace(':', '-').replace(',', '-')}" + ("-few" if recipe.ours else "")
         yield Row(
@@ -126,16 +130,21 @@ def _run(name: str, data: str, settings: Mapping[str, Any], out: Path) -> Run:
         return jobs.prepare(data, parsed, given=frozenset(settings), out=out, name=name).complete()
     run = Run.open(path)
     given = parsed.model_dump(mode="json", include=set(settings))
-    if {**run.config.given, "device": None} != {**given, "device": None}:
+    ours, theirs = ({k: v for k, v in one.items() if k not in MAY_CHANGE} for one in (run.config.given, given))
+    folder, subset = locate_folder(data, parsed.data_dir)
+    source = data if folder is None else f"{folder.resolve()}:{subset}" if subset else str(folder.resolve())
+    differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    differing += ["data"] if run.config.data not in (data, source) else []
+    if differing:
         raise SettingsError(
-            "this run was made with other settings",
+            f"this run was made with other settings ({', '.join(differing)})",
             where=path,
-            fix=f"{to_type('rm', '-r', path)}, or use another --out",
+            fix=f"use another --out, or remove it: {to_type('rm', '-r', path)}",
         )
     return run if run.is_finished else jobs.resume(path, {}).complete()
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
         "| recipe | data | published | as the document means it (95 %) | time | ours (95 %) | time | times faster |",
@@ -149,7 +158,15 @@ def table(rows: Iterable[Row]) -> str:
             seeds = f", mean of {len(outcome.accuracies)}" if len(outcome.accuracies) > 1 else ""
             cells += [f"{outcome.accuracy:.4f} ({low:.4f}–{high:.4f}{seeds})", f"{outcome.seconds:,.0f} s"]
         lines.append(f"| {' | '.join([*cells, f'{row.ratio:.1f}'])} |")
+    if any(row.quick for row in rows):
+        lines.append(f"\n{REHEARSAL}: the accuracies and times of one epoch on few pictures mean nothing.")
     return "\n".join(lines)
+
+
+def together(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """Return all rows in the order of the recipes, the new one where there are two of a recipe."""
+    rows = {row.recipe: row for row in [*old, *new]}
+    return [rows[name] for name in RECIPES if name in rows]
 
 
 def as_json(rows: Iterable[Row], machine: Mapping[str, object]) -> dict[str, Any]:

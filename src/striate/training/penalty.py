@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from striate.core.errors import SettingsError
 from striate.core.settings import OptimizerSettings
+from striate.models.one_logit import OneLogit
+
+SHOWN = 20
 
 
 class Penalty:
@@ -46,12 +49,13 @@ class Penalty:
 
 def _matching(model: nn.Module, patterns: str) -> list[nn.Parameter]:
     wanted = [pattern.strip() for pattern in patterns.split(",")]
-    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    inner = model.net if isinstance(model, OneLogit) else model  # its names are those of `striate inspect`
+    named = {name: p for name, p in inner.named_parameters() if p.requires_grad}
     useless = [pattern for pattern in wanted if not any(fnmatchcase(name, pattern) for name in named)]
     if useless:
         raise SettingsError(
             f"no parameter's name matches {', '.join(map(repr, useless))}",
             where="penalty_on",
-            fix=f"the names are: {', '.join(named)}",
+            fix=f"the names are: {', '.join(list(named)[:SHOWN])}{' …' if len(named) > SHOWN else ''}",
         )
     return [p for name, p in named.items() if any(fnmatchcase(name, pattern) for pattern in wanted)]

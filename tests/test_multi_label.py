@@ -310,11 +310,11 @@ def test_mistakes_come_by_the_probability_of_their_label_set() -> None:
     images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
     figure = mistakes_grid(result, ImageDataset(images, FLAGS, ("a", "b"), list("wxyz")))
     said = [[text.get_text() for text in axis.texts] for axis in figure.axes]
-    shares = [f"{100 * chance:.1f} %" for chance in chances]
+    shares = [f"{100 * chance:.1f} % as a set" for chance in chances]
     assert said == [
-        [f"✗ a|b  {shares[0]}", "true: (none)"],
-        [f"✗ (none)  {shares[1]}", "true: a"],
-        [f"✗ a  {shares[2]}", "true: a|b"],
+        ["✗ a|b", shares[0], "true: (none)"],
+        ["✗ (none)", shares[1], "true: a"],
+        ["✗ a", shares[2], "true: a|b"],
     ]
     unknown = prediction_grid(images[:1], None, result.probabilities[:1], ("a", "b"), predictions=FLAGS[:1])
-    assert [text.get_text() for text in unknown.axes[0].texts] == [f"a  {100 * expit(3) ** 2:.1f} %"]
+    assert [text.get_text() for text in unknown.axes[0].texts] == [f"a  {100 * expit(3) ** 2:.1f} % as a set"]

@@ -46,7 +46,9 @@ def test_every_model_comes_back_with_equal_outputs_and_card(tmp_path, make_spec,
     for key, tensor in model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[key], tensor)
     images = torch.randn(2, *spec.input_shape)
-    torch.testing.assert_close(loaded.model(images), model(images), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        loaded.model(images), model(images), rtol=1e-4, atol=1e-4
+    )  # kernels of another memory format
 
 
 @pytest.mark.parametrize("length", [0x10280, 0x10380, 0x10480, 0x10580])

@@ -108,6 +108,8 @@ class ImageDataset:
             relabel[self.classes.index(name)] = new
         labels = relabel[self.labels]
         kept = (labels >= 0).nonzero().squeeze(1)
+        if len(kept) == len(self):
+            return replace(self, labels=labels, classes=tuple(classes))
         return replace(self.select(kept), labels=labels[kept], classes=tuple(classes))
 
     def class_counts(self) -> list[int]:

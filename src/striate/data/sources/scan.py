@@ -173,30 +173,33 @@ def _pictures(
         closed: Identities of folders not to enter, which links could lead to.
     """
     seen = set(closed)
-    for folder, folders, names in os.walk(class_folder, followlinks=True, onerror=_refuse_unreadable):
-        here = Path(folder)
-        identity = _identity(here)
+    waiting = [class_folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            identity = _identity(here)
+            with os.scandir(here) as found:
+                # what an entry is comes with its name: asking for each of a million files would take a minute
+                entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+        except OSError as error:
+            fix = to_type("chmod", "u+rx", error.filename)
+            raise DataError("folder may not be read", where=error.filename, fix=fix) from None
         if identity in seen:
             ignored.append((here, "link to a folder read elsewhere"))
-            folders.clear()
             continue
         seen.add(identity)
-        ignored.extend((here / name, "hidden or system file") for name in folders if is_hidden(name))
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for name in sorted(names):
-            path = here / name
+        for name, is_folder, is_link in entries:
             if is_hidden(name):
-                ignored.append((path, "hidden or system file"))
-            elif path.is_symlink() and not path.exists():
-                ignored.append((path, "dangling link"))
-            elif path.suffix.lower() not in SUFFIXES:
+                ignored.append((here / name, "hidden or system file"))
+            elif is_folder:
+                continue
+            elif is_link and not (here / name).exists():
+                ignored.append((here / name, "dangling link"))
+            elif (path := here / name).suffix.lower() not in SUFFIXES:
                 ignored.append((path, f"not a picture by its name ({path.suffix or 'no suffix'})"))
             else:
                 yield path
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise DataError("folder may not be read", where=error.filename, fix=to_type("chmod", "u+rx", error.filename))
+        waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
 
 
 def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> Iterator[Path]:

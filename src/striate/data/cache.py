@@ -72,7 +72,7 @@ def cache_folder() -> Path | None:
     return None if root.parts[:1] == ("~",) else root.absolute() / "pictures"
 
 
-def read_pictures(root: Path, paths: Sequence[Path], spec: ImageSpec) -> Decoded:
+def read_pictures(root: Path, paths: Sequence[str], spec: ImageSpec) -> Decoded:
     """Return the pictures of files in a folder, from the cache or, the first time, decoded.
 
     Args:
@@ -107,7 +107,7 @@ def read_pictures(root: Path, paths: Sequence[Path], spec: ImageSpec) -> Decoded
 Stamp = tuple[str, int, int, int]
 
 
-def file_stamps(paths: Sequence[Path]) -> list[Stamp]:
+def file_stamps(paths: Sequence[str]) -> list[Stamp]:
     """Return name, bytes and times of change (of the content, of the file; ns) of each file; what is gone has none.
 
     Any later change of a file changes its stamp: one that was changed a moment ago is waited for.
@@ -121,10 +121,9 @@ def file_stamps(paths: Sequence[Path]) -> list[Stamp]:
     return stamps
 
 
-def _stamps(paths: Sequence[Path]) -> list[Stamp]:
+def _stamps(paths: Sequence[str]) -> list[Stamp]:
     stamps = []
-    for path in paths:
-        name = str(path)
+    for name in paths:
         try:
             status = os.stat(name)
         except OSError:
@@ -144,7 +143,7 @@ def _key(root: Path, stamps: Sequence[Stamp], spec: ImageSpec) -> str:
     return digest.hexdigest()[:40]
 
 
-def _in_memory(root: Path, paths: Sequence[Path], spec: ImageSpec, encoded: int, *notes: str) -> Decoded:
+def _in_memory(root: Path, paths: Sequence[str], spec: ImageSpec, encoded: int, *notes: str) -> Decoded:
     shape = (len(paths), *spec.input_shape)
     require_memory(
         int(np.prod(shape)),
@@ -159,7 +158,7 @@ def _in_memory(root: Path, paths: Sequence[Path], spec: ImageSpec, encoded: int,
 
 
 def _build(
-    entry: Path, key: str, paths: Sequence[Path], spec: ImageSpec, stamps: Sequence[Stamp], encoded: int
+    entry: Path, key: str, paths: Sequence[str], spec: ImageSpec, stamps: Sequence[Stamp], encoded: int
 ) -> Decoded:
     """Decode into a new entry, block by block, and return it; OSError where it cannot be written."""
     shape = (len(paths), *spec.input_shape)
@@ -184,7 +183,7 @@ def _build(
     return found
 
 
-def _write(file: BinaryIO, key: str, paths: Sequence[Path], spec: ImageSpec, decoders: Decoders) -> Errors:
+def _write(file: BinaryIO, key: str, paths: Sequence[str], spec: ImageSpec, decoders: Decoders) -> Errors:
     rows = _rows(spec.input_shape)
     block = np.empty((min(rows, len(paths)), *spec.input_shape), np.uint8)
     errors: Errors = []
@@ -215,7 +214,7 @@ def _map(path: Path, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.memmap(path, np.uint8, "c", shape=shape))
 
 
-def _open(entry: Path, key: str, shape: tuple[int, ...], paths: Sequence[Path]) -> Decoded | None:
+def _open(entry: Path, key: str, shape: tuple[int, ...], paths: Sequence[str]) -> Decoded | None:
     """Return an entry, None where there is none or it is damaged."""
     size = int(np.prod(shape))
     try:

@@ -57,7 +57,7 @@ class PassingError(DataError):
     """A picture could not be read this time, for a reason that does not lie in the file."""
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path | str) -> bytes:
     """Return a picture file's bytes; a pipe, socket, folder, empty or oversized file is refused unread."""
     try:
         status = os.stat(path)
@@ -71,8 +71,14 @@ def read_bytes(path: Path) -> bytes:
                 where=path,
                 fix="make the picture smaller",
             )
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # half the time of `open`
+        try:
+            data = os.read(descriptor, status.st_size)
+            while more := os.read(descriptor, MAX_BYTES + 1 - len(data)) if len(data) < status.st_size else b"":
+                data += more
+            return data
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise PassingError("picture not found", where=path, fix="check the path") from None
     except OSError as error:
@@ -114,8 +120,7 @@ def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:
 def _open(data: bytes, where: object) -> Image.Image:
     # catch_warnings changes a process-wide list, so the few microseconds of reading a header take turns
     with _open_lock, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.simplefilter("ignore", UserWarning)  # odd metadata is no reason to speak
+        warnings.simplefilter("ignore")  # of odd metadata, and of a size that is refused below
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -130,7 +135,7 @@ def _naming_damage(where: object) -> Iterator[None]:
     """Turn whatever Pillow raises into a DataError."""
     try:
         yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
         raise _too_large(str(error), where) from None
     except UnidentifiedImageError:
         raise DataError(
@@ -168,8 +173,13 @@ def to_pixels(
     if channels == 1:
         # through RGB only where needed: RGBA and palette pictures have no direct way to grey
         grey = picture if picture.mode in ("L", "1", "RGB") else picture.convert("RGB")
-        return np.asarray(grey.convert("L"))[:, :, None]
-    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+        return _values(grey if grey.mode == "L" else grey.convert("L"), 1)
+    return _values(picture if picture.mode == "RGB" else picture.convert("RGB"), 3)
+
+
+def _values(picture: Image.Image, channels: int) -> Pixels:
+    # what np.asarray does, in half the time
+    return np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, channels)
 
 
 def _to_eight_bits(picture: Image.Image, where: object) -> Pixels:
@@ -229,7 +239,7 @@ def fit(
     return np.asarray(resized).reshape(height, width, channels)
 
 
-def decode(source: Path | bytes, spec: ImageSpec, where: object | None = None) -> Pixels:
+def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = None) -> Pixels:
     """Return a picture file's pixels as the network's ImageSpec wants them: uint8 H W C.
 
     Args:
@@ -240,8 +250,10 @@ def decode(source: Path | bytes, spec: ImageSpec, where: object | None = None) -
     Raises:
         DataError: The file is missing, unsafe, damaged or not a picture; the message names it.
     """
-    name = where or (source if isinstance(source, Path) else f"{len(source)} bytes")
-    data = read_bytes(source) if isinstance(source, Path) else source
+    if isinstance(source, bytes):
+        name, data = where or f"{len(source)} bytes", source
+    else:
+        name, data = where or source, read_bytes(source)
     if not data:
         raise DataError("empty file", where=name, fix="replace or remove it")
     return picture_to_spec(open_picture(data, name, max(spec.height, spec.width)), spec, name)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
@@ -54,7 +53,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_here(paths: Sequence[Path], spec: ImageSpec, out: Batch) -> Errors:
+def decode_here(paths: Sequence[str], spec: ImageSpec, out: Batch) -> Errors:
     """Decode files into `out`, uint8 N C H W; return for each None, or why there is only black."""
     errors: Errors = []
     for path, place in zip(paths, out, strict=True):
@@ -83,7 +82,7 @@ class Decoders:
         self.chunk = max(1, min(_CHUNK_FILES, _CHUNK // pixels))
         self._helpers = [Helper(spec) for _ in range(min(cores - 1, int(seconds), MOST_HELPERS) * (seconds >= START))]
         threads = 1 if self._helpers or encoded < _LARGE * files else cores
-        self._idle: SimpleQueue[Callable[[Sequence[Path], Batch], Errors]] = SimpleQueue()
+        self._idle: SimpleQueue[Callable[[Sequence[str], Batch], Errors]] = SimpleQueue()
         for _ in range(threads):
             self._idle.put(lambda paths, out: decode_here(paths, spec, out))
         for helper in self._helpers:
@@ -100,7 +99,7 @@ class Decoders:
         for helper in self._helpers:
             helper.close()
 
-    def into(self, paths: Sequence[Path], out: Batch) -> Errors:
+    def into(self, paths: Sequence[str], out: Batch) -> Errors:
         """Decode files into `out`, uint8 N C H W; return for each None, or why there is only black."""
 
         def one(start: int) -> Errors:
@@ -130,7 +129,7 @@ class Helper:
             )
             self._send(spec.model_dump_json().encode())
 
-    def __call__(self, paths: Sequence[Path], out: Batch) -> Errors:
+    def __call__(self, paths: Sequence[str], out: Batch) -> Errors:
         """Have files decoded into `out`; what the helper cannot do is done here."""
         try:
             return self._ask(paths, out)
@@ -138,8 +137,8 @@ class Helper:
             self.close()
             return decode_here(paths, self.spec, out)
 
-    def _ask(self, paths: Sequence[Path], out: Batch) -> Errors:
-        self._send(json.dumps([str(path) for path in paths]).encode())
+    def _ask(self, paths: Sequence[str], out: Batch) -> Errors:
+        self._send(json.dumps(paths).encode())
         assert self.process is not None
         assert self.process.stdout is not None
         told = json.loads(self.process.stdout.readline())
@@ -179,7 +178,7 @@ def serve() -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     spec = ImageSpec.model_validate_json(source.readline())
     for line in source:
-        paths = [Path(name) for name in json.loads(line)]
+        paths = json.loads(line)
         out = np.empty((len(paths), *spec.input_shape), np.uint8)
         errors = decode_here(paths, spec, out)
         told = [error and {"what": error.what, "fix": error.fix, "passing": isinstance(error, PassingError)}

@@ -98,7 +98,7 @@ def read_labelled(
         images=decoded.images,  # N C H W
         labels=torch.tensor([spec.classes.index(name) for _, name, _ in listing.files]),
         classes=spec.classes,
-        names=[str(path.relative_to(root)) for _, _, path in listing.files],
+        names=listing.names(root),
     )
     if bad:
         pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))

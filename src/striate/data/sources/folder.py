@@ -52,7 +52,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
             f"{len(bad)} of {len(decoded.errors)} pictures cannot be used:\n{lines}",
             fix="replace or remove them, or go on without them: --skip-bad",
         )
-    names = _names(listing)
+    names = listing.names(root)
     parts = {part: _assemble(listing, names, decoded, part, classes) for part in listing.classes}
     train = parts.get("train", parts.get(""))
     assert train is not None
@@ -141,12 +141,6 @@ def working_size(sides: Sequence[int]) -> int:
         return sides[0]
     typical = median(sides)
     return max((side for side in SIDES if side <= typical), default=SIDES[0])
-
-
-def _names(listing: Listing) -> list[str]:
-    """Return the files' paths below the folder; by their text, which is far quicker than by `Path.relative_to`."""
-    below = len(str(listing.root / "x")) - 1
-    return [str(path)[below:] for _, _, path in listing.files]
 
 
 def _assemble(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -28,15 +29,21 @@ class Listing:
     """What an image folder holds.
 
     Args:
-        files: (part, class, path) of each picture file, in sorted order; part is '' where nothing is split.
+        files: (part, class, path) of each picture file, in sorted order; part is '' where nothing is split. Paths
+            are plain text: there may be a million, and a Path takes longer to make than its file to look up.
         classes: For each part the class folders, empty ones included.
         ignored: (path, reason) of everything that is neither picture nor folder of pictures.
     """
 
     root: Path
-    files: list[tuple[str, str, Path]]
+    files: list[tuple[str, str, str]]
     classes: dict[str, list[str]]
     ignored: list[tuple[Path, str]]
+
+    def names(self, root: Path) -> list[str]:
+        """Return the files' paths below a folder that holds them all."""
+        below = len(str(root / "x")) - 1  # 0 for the folder "."
+        return [path[below:] for _, _, path in self.files]
 
     def only_classes(self, names: Sequence[str], least: int = 2) -> Listing:
         """Return the listing of some classes; SettingsError where there is no such class, or too few are named."""
@@ -44,7 +51,7 @@ class Listing:
         require_classes(names, known, str(self.root), least)
         files = [(part, name, path) for part, name, path in self.files if name in names]
         classes = {part: [name for name in found if name in names] for part, found in self.classes.items()}
-        others = [(path, "class not asked for") for _, name, path in self.files if name not in names]
+        others = [(Path(path), "class not asked for") for _, name, path in self.files if name not in names]
         return replace(self, files=files, classes=classes, ignored=[*self.ignored, *others])
 
 
@@ -150,8 +157,10 @@ def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
 
 def _holds_runs(folder: Path) -> bool:
     """Return whether this is where `striate train` put its results, begun inside the folder of pictures."""
-    configs = [folder / "config.json", *folder.glob("*/config.json")]
-    return any(path.is_file() and (path.parent / "environment.json").is_file() for path in configs)
+    with suppress(OSError), os.scandir(folder) as found:  # one that may not be read is named where it is listed
+        places = [folder, *(Path(entry.path) for entry in found if entry.is_dir())]
+        return any((p / "config.json").is_file() and (p / "environment.json").is_file() for p in places)
+    return False
 
 
 def _loose_files(folder: Path) -> list[Path]:
@@ -166,7 +175,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def _pictures(
     class_folder: Path, ignored: list[tuple[Path, str]], closed: Set[tuple[int, int]] = frozenset()
-) -> Iterator[Path]:
+) -> Iterator[str]:
     """Yield the picture files under a class folder, at any depth; each folder once, so that loops end.
 
     Args:
@@ -195,10 +204,10 @@ def _pictures(
                 continue
             elif is_link and not (here / name).exists():
                 ignored.append((here / name, "dangling link"))
-            elif (path := here / name).suffix.lower() not in SUFFIXES:
-                ignored.append((path, f"not a picture by its name ({path.suffix or 'no suffix'})"))
+            elif (suffix := name[name.rfind(".") :] if "." in name else "").lower() not in SUFFIXES:
+                ignored.append((here / name, f"not a picture by its name ({suffix or 'no suffix'})"))
             else:
-                yield path
+                yield f"{here}{os.sep}{name}"
         waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
 
 
@@ -206,6 +215,6 @@ def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> It
     """Yield files as they are given, and for each folder the picture files under it; the rest goes to `ignored`."""
     for path in paths:
         if path.is_dir():
-            yield from _pictures(path, ignored)
+            yield from map(Path, _pictures(path, ignored))
         else:
             yield path

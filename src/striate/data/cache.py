@@ -268,6 +268,20 @@ def size_limit(folder: Path) -> int:
     return min(LIMIT, int(LIMIT_SHARE * (taken + shutil.disk_usage(here).free)))
 
 
+def describe_cache() -> dict[str, object]:
+    """Return where decoded pictures are kept, how many folders of them, and their size beside the limit, in GiB."""
+    folder = cache_folder()
+    if folder is None:
+        return {"folder": "none: there is no home folder; set STRIATE_CACHE"}
+    found = entries(folder)
+    return {
+        "folder": str(folder),
+        "entries": len(found),
+        "size_gib": round(sum(status.st_size for _, status in found) / 2**30, 2),
+        "limit_gib": round(size_limit(folder) / 2**30, 2),
+    }
+
+
 def _evict(used: Path) -> None:
     """Remove the entries unused for longest beyond the limit, but not the one in use."""
     with suppress(OSError):

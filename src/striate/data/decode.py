@@ -99,7 +99,7 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
     """
     with _naming_damage(where):
         picture = _open(data, where)
-        if side is not None and isinstance(picture, JpegImageFile) and min(picture.size) >= 4 * side:
+        if side is not None and comes_smaller(picture, side):
             picture.draft(None, (2 * side, 2 * side))
         picture.load()
     if _ORIENTED.isdisjoint(picture.info) and not hasattr(picture, "tag_v2"):  # TIFF keeps it among its own tags
@@ -108,6 +108,11 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
         return ImageOps.exif_transpose(picture)
     except Exception:  # broken EXIF says nothing about the pixels
         return picture
+
+
+def comes_smaller(picture: Image.Image, side: int) -> bool:
+    """Return whether a picture that is wanted with longer side `side`, in pixels, is not decoded at full size."""
+    return isinstance(picture, JpegImageFile) and min(picture.size) >= 4 * side
 
 
 def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:

@@ -185,8 +185,8 @@ def _pictures(
     waiting = [class_folder]
     while waiting:
         here = waiting.pop()
+        identity = _identity(here)
         try:
-            identity = _identity(here)
             with os.scandir(here) as found:
                 # what an entry is comes with its name: asking for each of a million files would take a minute
                 entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)

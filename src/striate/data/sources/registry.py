@@ -61,9 +61,11 @@ def load_data(name: str, settings: DataSettings) -> Splits:
     """Return the data behind a name or a folder in the parts they come in, nothing held out."""
     if not name.strip():
         raise DataError("an empty name is no data set", where="DATA", fix="give a folder or a name: striate data list")
-    if settings.data_dir is not None and not is_there(settings.data_dir):
-        raise DataError("no such folder", where=settings.data_dir, fix="check --data-dir")
     base, _, subset = name.partition(":")
+    if settings.data_dir is not None and not is_there(settings.data_dir):
+        to_be_fetched = base in SOURCES and SOURCES[base].find(settings.data_dir) is None  # which makes the folder
+        if not to_be_fetched:
+            raise DataError("no such folder", where=settings.data_dir, fix="check --data-dir")
     if base in SOURCES:
         splits = _load_source(base, subset.strip(), settings)
         if is_there(Path(name)):

@@ -61,6 +61,11 @@ def processor_time() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """Return the median over the rounds of how many times more pictures per second ours gave."""
+    return round(median(one / other for one, other in zip(ours, theirs, strict=True)), 1)
+
+
 def main() -> None:
     """Measure, print a table and keep the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,8 +108,8 @@ def main() -> None:
             "images_per_core_second": round(median(cores[name])),
             "times_torchvision": {
                 beside: {
-                    "wall": round(median(ours / theirs for ours, theirs in zip(walls[name], walls[beside], strict=True)), 1),
-                    "per_core": round(median(ours / theirs for ours, theirs in zip(cores[name], cores[beside], strict=True)), 1),
+                    "wall": ratio(walls[name], walls[beside]),
+                    "per_core": ratio(cores[name], cores[beside]),
                 }
                 for beside in list(ways)[:2]
             },

@@ -61,7 +61,7 @@ def processor_time() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
-def ratio(ours: list[float], theirs: list[float]) -> float:
+def times(ours: list[float], theirs: list[float]) -> float:
     """Return the median over the rounds of how many times more pictures per second ours gave."""
     return round(median(one / other for one, other in zip(ours, theirs, strict=True)), 1)
 
@@ -108,8 +108,8 @@ def main() -> None:
             "images_per_core_second": round(median(cores[name])),
             "times_torchvision": {
                 beside: {
-                    "wall": ratio(walls[name], walls[beside]),
-                    "per_core": ratio(cores[name], cores[beside]),
+                    "wall": times(walls[name], walls[beside]),
+                    "per_core": times(cores[name], cores[beside]),
                 }
                 for beside in list(ways)[:2]
             },

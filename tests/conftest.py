@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,17 @@ def pytest_configure() -> None:
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep decoded pictures away from the user's own cache, also in every process a test starts."""
+    before = os.environ.get("STRIATE_CACHE")
+    os.environ["STRIATE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("STRIATE_CACHE")
+    if before is not None:
+        os.environ["STRIATE_CACHE"] = before
 
 
 @pytest.fixture(scope="session")

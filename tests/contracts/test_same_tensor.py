@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from striate.data.augment.pipeline import Parameters
 from striate.data.loader import Loader, in_order, normalize
 from striate.data.sources import open_data
 from striate.deploy import Predictor
+from striate.deploy.labelled import read_labelled
 from striate.deploy.measure import measure
 from striate.models import build
 from striate.runs.model_file import LoadedModel, ModelCard
@@ -67,6 +69,25 @@ def test_training_evaluation_and_prediction_see_the_same_bits(picture_folder, no
         assert torch.equal(predictor.inputs(pictures), evaluated)
     for path, seen in zip(paths, evaluated, strict=True):
         assert torch.equal(predictor.inputs([path])[0], seen)  # alone as in a batch
+
+
+def test_a_large_jpeg_is_the_same_picture_from_wherever_its_file_comes(picture_folder) -> None:
+    folder = picture_folder(side=200, suffix=".jpg", cats=6, dogs=6)
+    plan, loader = planned(folder, img_size=16)
+    card = ModelCard(architecture=plan.architecture, spec=plan.spec)
+    predictor = Predictor(LoadedModel(build(plan.architecture, plan.spec).eval(), card), CPU)
+    evaluated = torch.cat(list(in_order(loader.data, plan.spec, 4, CPU)))
+    paths = [folder / name for name in loader.data.names]
+    opened = [Image.open(path) for path in paths]
+    encoded = [path.read_bytes() for path in paths]
+    for pictures in (paths, encoded, [io.BytesIO(data) for data in encoded], opened):
+        assert torch.equal(predictor.inputs(pictures), evaluated)
+    assert {picture.size for picture in opened} == {(200, 200)}  # they are the caller's
+    for picture in opened:
+        picture.close()
+    measured = read_labelled(folder, plan.spec).pictures
+    rows = [list(measured.names).index(name) for name in loader.data.names]
+    assert torch.equal(measured.images[rows], loader.data.images)
 
 
 @every_normalization

@@ -473,3 +473,34 @@ def test_decoding_goes_through_mode_and_size_of_the_spec(tmp_path):
     ours = decode(encoded(picture, "PNG"), spec_of(1, 16, resize="squash", interpolation="lanczos"))
     theirs = picture.convert("L").resize((16, 16), Resampling.LANCZOS)
     assert np.array_equal(ours[:, :, 0], np.asarray(theirs))
+
+
+# Large JPEGs
+
+
+def smooth(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(5).integers(0, 256, (9, 12, 3), np.uint8)).resize((width, height), 3)
+
+
+def test_a_large_jpeg_comes_smaller_but_of_twice_the_wanted_size_or_more():
+    data = encoded(smooth(800, 600), "JPEG", quality=95)
+    sizes = {side: open_picture(data, "x", side).size for side in (16, 37, 38, 75, 76, 150, 151, 600, 2000)}
+    full, half, quarter, eighth = (800, 600), (400, 300), (200, 150), (100, 75)
+    assert sizes == {16: eighth, 37: eighth, 38: quarter, 75: quarter, 76: half, 150: half,
+                     151: full, 600: full, 2000: full}  # fmt: skip
+    assert open_picture(encoded(smooth(800, 600), "PNG"), "x", 16).size == full
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "squash"])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_jpeg_gives_nearly_the_pixels_of_its_full_size(resize, orientation, channels):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(smooth(1200, 900), "JPEG", quality=95, exif=exif)
+    spec = ImageSpec(channels=channels, height=48, width=40, classes=("a",), mean=(0,) * channels, std=(1,) * channels,
+                     resize=resize)  # fmt: skip
+    full = fit(to_pixels(open_picture(data, "x"), channels), 48, 40, resize)
+    difference = np.abs(decode(data, spec).astype(int) - full)
+    assert difference.mean() < 2  # of 255, in patches of noise; of photographs a tenth of that
+    assert difference.max() <= 12

@@ -19,6 +19,7 @@ def command(
 
     from striate.cli.output import print_json, stdout, table
     from striate.core.device import choose_device, describe_machine
+    from striate.data.cache import describe_cache
     from striate.data.find import search_roots
     from striate.data.sources import SOURCES
 
@@ -36,6 +37,7 @@ def command(
         "disk_free_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
         "data_folders": [str(root) for root in search_roots(data_dir)],
         "data_sets": {name: str(SOURCES[name].find(data_dir) or "not here") for name in SOURCES},
+        "picture_cache": describe_cache(),
         "extras": {
             extra: "installed" if not modules else f"pip install 'striate[{extra}]'"
             for extra, modules in missing.items()

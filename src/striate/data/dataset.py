@@ -1,4 +1,4 @@
-"""ImageDataset: pictures of one size in memory as uint8, with their labels and names."""
+"""ImageDataset: pictures of one size as uint8, in memory or mapped from a file, with their labels and names."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
+from striate.core.memory import require_memory
 
 SEPARATOR = "|"  # between the names of several classes
 _CHUNK = 2**24  # values taken as floats at a time
+_LARGE = 2**28  # bytes from which it is asked whether they fit
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,15 @@ class ImageDataset:
         return channels, height, width
 
     def select(self, indices: Tensor) -> ImageDataset:
-        """Return the pictures at `indices` (int64), in that order."""
+        """Return a copy of the pictures at `indices` (int64), in that order; ResourceError where it does not fit."""
+        needed = len(indices) * self.images[0].numel() if len(self) else 0
+        if needed > _LARGE:
+            require_memory(
+                needed,
+                f"the {len(indices):,} pictures chosen of {len(self):,}",
+                where=self.names[0],
+                fix="use smaller pictures (--img-size), or divide them into folders train, val and test",
+            )
         return replace(
             self,
             images=self.images[indices],
@@ -108,6 +118,8 @@ class ImageDataset:
             relabel[self.classes.index(name)] = new
         labels = relabel[self.labels]
         kept = (labels >= 0).nonzero().squeeze(1)
+        if len(kept) == len(self):
+            return replace(self, labels=labels, classes=tuple(classes))
         return replace(self.select(kept), labels=labels[kept], classes=tuple(classes))
 
     def class_counts(self) -> list[int]:

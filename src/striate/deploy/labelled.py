@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.spec import ImageSpec
+from striate.data.cache import read_pictures
 from striate.data.dataset import ImageDataset
-from striate.data.decode import Pixels, decode
 from striate.data.sources.scan import LAYOUT, PART_NAMES, Listing, ignored_summary, is_hidden, list_folder
 
 BEST_FIRST = ("test", "val", "train")
@@ -90,22 +87,23 @@ def read_labelled(
     if only:
         listing = listing.only_classes(only, least=1)
     require_known([name for _, name, _ in listing.files], spec, parts[chosen])
-    images, errors = _decode([path for _, _, path in listing.files], spec)
+    decoded = read_pictures(parts[chosen], [path for _, _, path in listing.files], spec)
+    errors = decoded.errors
     bad = [error for error in errors if error is not None]
     if bad and (not skip_bad or len(bad) == len(errors)):
         lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
         fix = "replace or remove them" + ("" if skip_bad else ", or go on without them: --skip-bad")
         raise DataError(f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}", fix=fix)
     pictures = ImageDataset(
-        images=torch.from_numpy(images),  # N C H W
+        images=decoded.images,  # N C H W
         labels=torch.tensor([spec.classes.index(name) for _, name, _ in listing.files]),
         classes=spec.classes,
-        names=[str(path.relative_to(root)) for _, _, path in listing.files],
+        names=listing.names(root),
     )
     if bad:
         pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))
     left_out = [f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []
-    return Labelled(chosen, pictures, (*ignored_summary(listing.ignored), *left_out))
+    return Labelled(chosen, pictures, (*ignored_summary(listing.ignored), *left_out, *decoded.notes))
 
 
 def _list(folder: Path) -> Listing:
@@ -127,21 +125,6 @@ def require_known(names: list[str], spec: ImageSpec, where: object) -> None:
             where=where,
             fix=f"leave their pictures out; its classes are {', '.join(spec.classes)}",
         )
-
-
-def _decode(paths: list[Path], spec: ImageSpec) -> tuple[Pixels, list[DataError | None]]:
-    """Return the pictures, uint8 N C H W, and for each the error that says why there is none."""
-    images = np.empty((len(paths), *spec.input_shape), np.uint8)
-
-    def one(number: int) -> DataError | None:
-        try:
-            images[number] = decode(paths[number], spec).transpose(2, 0, 1)
-        except DataError as error:
-            return error
-        return None
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return images, list(pool.map(one, range(len(paths))))
 
 
 def _unreadable(error: OSError) -> DataError:

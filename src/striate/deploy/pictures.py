@@ -17,7 +17,7 @@ from torch import Tensor
 from striate.core.errors import DataError
 from striate.core.paths import file_status
 from striate.core.spec import ImageSpec
-from striate.data.decode import MAX_BYTES, MAX_PIXELS, Pixels, decode, picture_to_spec
+from striate.data.decode import MAX_BYTES, MAX_PIXELS, Pixels, comes_smaller, decode, picture_to_spec
 
 Encoded = bytes | bytearray | memoryview
 Picture = str | os.PathLike[str] | Encoded | BinaryIO | Image.Image | NDArray[Any] | Tensor
@@ -103,6 +103,8 @@ def _from_pil(picture: Image.Image, spec: ImageSpec, where: str) -> Pixels:
             f"PIL image of {width} × {height} pixels", where=where, fix=f"give one of 1 to {MAX_PIXELS:,} pixels"
         )
     try:
+        if comes_smaller(picture, max(spec.height, spec.width)) and (data := _undecoded(picture)):
+            return decode(data, spec, where)  # at the size that its file would be decoded at
         picture.load()
         return picture_to_spec(_upright(picture), spec, where)
     except DataError:
@@ -113,6 +115,18 @@ def _from_pil(picture: Image.Image, spec: ImageSpec, where: str) -> Pixels:
             where=where,
             fix="give it while it is open, or convert it first: .convert('RGB')",
         ) from None
+
+
+def _undecoded(picture: Image.Image) -> bytes:
+    """Return the bytes of an opened file that has not been decoded yet, else nothing."""
+    file = getattr(picture, "fp", None)
+    if file is None or not getattr(picture, "tile", None):
+        return b""
+    place = file.tell()
+    file.seek(0)
+    data: bytes = file.read(MAX_BYTES + 1)
+    file.seek(place)
+    return data
 
 
 def _upright(picture: Image.Image) -> Image.Image:

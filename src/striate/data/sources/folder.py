@@ -1,23 +1,21 @@
-"""Image folders: CLASS/picture or {train,val,test}/CLASS/picture, decoded once to one size in memory."""
+"""Image folders: CLASS/picture or {train,val,test}/CLASS/picture, decoded once to one size."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
-import numpy as np
 import torch
 
 from striate.core.errors import DataError
-from striate.core.memory import require_memory
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
+from striate.data.cache import Decoded, read_pictures
 from striate.data.dataset import FileRecord, ImageDataset, Splits
-from striate.data.decode import Pixels, open_picture, picture_to_spec, read_bytes
+from striate.data.decode import read_bytes, size_and_mode
+from striate.data.parallel import Errors
 from striate.data.sources.scan import Listing, ignored_summary, list_folder
 
 SAMPLE = 128
@@ -29,7 +27,7 @@ MIN_PER_CLASS = 2
 def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) -> Splits:
     """Return the pictures of a folder as Splits, unsplit parts left None.
 
-    Every file is read and decoded once. Files that cannot be decoded are named all at once; with
+    Every file is decoded once and kept (data/cache.py). Files that cannot be decoded are named all at once; with
     `skip_bad` they are left out and recorded instead.
 
     Args:
@@ -39,29 +37,30 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
 
     Raises:
         DataError: Layout, classes or pictures are unusable; the message lists every offender.
-        ResourceError: The decoded pictures would not fit in memory.
+        ResourceError: Neither the memory nor the cache can hold the decoded pictures.
     """
     listing = list_folder(root)
     if only:
         listing = listing.only_classes(only)
     classes = _agreed_classes(listing)
     spec = _choose_spec(listing, classes, settings)
-    _check_memory(listing, spec)
-    decoded = _decode_all([path for _, _, path in listing.files], spec)
-    bad = [error for error in decoded if isinstance(error, DataError)]
+    decoded = read_pictures(root, [path for _, _, path in listing.files], spec)
+    bad = [error for error in decoded.errors if error is not None]
     if bad and not settings.skip_bad:
         lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
         raise DataError(
-            f"{len(bad)} of {len(decoded)} pictures cannot be used:\n{lines}",
+            f"{len(bad)} of {len(decoded.errors)} pictures cannot be used:\n{lines}",
             fix="replace or remove them, or go on without them: --skip-bad",
         )
-    parts = {part: _assemble(listing, decoded, part, classes) for part in listing.classes}
+    names = listing.names(root)
+    parts = {part: _assemble(listing, names, decoded, part, classes) for part in listing.classes}
     train = parts.get("train", parts.get(""))
     assert train is not None
     _check_counts(train, root)
     notes = [
         *ignored_summary(listing.ignored),
         *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []),
+        *decoded.notes,
     ]
     splits = Splits(
         name=root.resolve().name,
@@ -70,7 +69,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
         val=parts.get("val"),
         test=parts.get("test"),
         folder=root,
-        files=_ledger(listing, decoded),
+        files=_ledger(listing, names, decoded.errors),
         notes=notes,
     )
     return splits.only_classes(only) if only else splits
@@ -111,11 +110,11 @@ def _choose_spec(listing: Listing, classes: tuple[str, ...], settings: DataSetti
     colour = False
     for _, _, path in listing.files[::step]:
         try:
-            picture = open_picture(read_bytes(path), path)
+            (width, height), mode = size_and_mode(read_bytes(path), path)
         except DataError:
             continue  # named with all the others when everything is decoded
-        sizes.append(min(picture.size))
-        colour = colour or picture.mode not in GREY_MODES
+        sizes.append(min(width, height))
+        colour = colour or mode not in GREY_MODES
     channels: Literal[1, 3] = settings.channels or (3 if colour else 1)
     side = settings.img_size or working_size(sizes)
     return ImageSpec(
@@ -144,43 +143,24 @@ def working_size(sides: Sequence[int]) -> int:
     return max((side for side in SIDES if side <= typical), default=SIDES[0])
 
 
-def _check_memory(listing: Listing, spec: ImageSpec) -> None:
-    require_memory(
-        # decoded pictures exist twice for a moment, as arrays and as one tensor
-        2 * len(listing.files) * spec.channels * spec.height * spec.width,
-        f"{len(listing.files):,} pictures of {spec.height} × {spec.width}",
-        where=listing.root,
-        fix=f"use smaller pictures: --img-size {spec.height // 2}",
-    )
-
-
-def _decode_all(paths: Sequence[Path], spec: ImageSpec) -> list[Pixels | DataError]:
-    def one(path: Path) -> Pixels | DataError:
-        try:
-            return picture_to_spec(open_picture(read_bytes(path), path), spec, path)
-        except DataError as error:
-            return error
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, paths))
-
-
 def _assemble(
-    listing: Listing, decoded: Sequence[Pixels | DataError], part: str, classes: tuple[str, ...]
+    listing: Listing, names: Sequence[str], decoded: Decoded, part: str, classes: tuple[str, ...]
 ) -> ImageDataset:
+    labels = {name: label for label, name in enumerate(classes)}
     rows = [
-        (pixels, classes.index(class_name), str(path.relative_to(listing.root)))
-        for (file_part, class_name, path), pixels in zip(listing.files, decoded, strict=True)
-        if file_part == part and not isinstance(pixels, DataError)
+        (row, labels[class_name])
+        for row, ((file_part, class_name, _), error) in enumerate(zip(listing.files, decoded.errors, strict=True))
+        if file_part == part and error is None
     ]
     if not rows:
         raise DataError(f"no usable picture in '{part or listing.root.name}'", where=listing.root, fix="add pictures")
-    images = torch.from_numpy(np.stack([pixels for pixels, _, _ in rows])).permute(0, 3, 1, 2).contiguous()
+    numbers = torch.tensor([row for row, _ in rows])
+    whole = slice(rows[0][0], rows[-1][0] + 1)  # a part's files follow each other: its pictures need no copy
     return ImageDataset(
-        images=images,  # N C H W
-        labels=torch.tensor([label for _, label, _ in rows]),
+        images=decoded.images[whole if len(rows) == whole.stop - whole.start else numbers],  # N C H W
+        labels=torch.tensor([label for _, label in rows]),
         classes=classes,
-        names=[name for _, _, name in rows],
+        names=[names[row] for row, _ in rows],
     )
 
 
@@ -195,14 +175,12 @@ def _check_counts(train: ImageDataset, root: Path) -> None:
         )
 
 
-def _ledger(listing: Listing, decoded: Sequence[Pixels | DataError]) -> list[FileRecord]:
-    def shown(path: Path) -> str:
-        return str(path.relative_to(listing.root))
-
+def _ledger(listing: Listing, names: Sequence[str], errors: Errors) -> list[FileRecord]:
     records = [
-        FileRecord(shown(path), part, class_name, "skipped", pixels.what)
-        if isinstance(pixels, DataError)
-        else FileRecord(shown(path), part, class_name, "used")
-        for (part, class_name, path), pixels in zip(listing.files, decoded, strict=True)
+        FileRecord(name, part, class_name, "skipped", error.what)
+        if error is not None
+        else FileRecord(name, part, class_name, "used")
+        for name, (part, class_name, _), error in zip(names, listing.files, errors, strict=True)
     ]
-    return records + [FileRecord(shown(path), "", "", "ignored", reason) for path, reason in listing.ignored]
+    below = ((str(path.relative_to(listing.root)), reason) for path, reason in listing.ignored)
+    return records + [FileRecord(name, "", "", "ignored", reason) for name, reason in below]

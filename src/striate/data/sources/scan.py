@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -28,15 +29,21 @@ class Listing:
     """What an image folder holds.
 
     Args:
-        files: (part, class, path) of each picture file, in sorted order; part is '' where nothing is split.
+        files: (part, class, path) of each picture file, in sorted order; part is '' where nothing is split. Paths
+            are plain text: there may be a million, and a Path takes longer to make than its file to look up.
         classes: For each part the class folders, empty ones included.
         ignored: (path, reason) of everything that is neither picture nor folder of pictures.
     """
 
     root: Path
-    files: list[tuple[str, str, Path]]
+    files: list[tuple[str, str, str]]
     classes: dict[str, list[str]]
     ignored: list[tuple[Path, str]]
+
+    def names(self, root: Path) -> list[str]:
+        """Return the files' paths below a folder that holds them all."""
+        below = len(str(root / "x")) - 1  # 0 for the folder "."
+        return [path[below:] for _, _, path in self.files]
 
     def only_classes(self, names: Sequence[str], least: int = 2) -> Listing:
         """Return the listing of some classes; SettingsError where there is no such class, or too few are named."""
@@ -44,7 +51,7 @@ class Listing:
         require_classes(names, known, str(self.root), least)
         files = [(part, name, path) for part, name, path in self.files if name in names]
         classes = {part: [name for name in found if name in names] for part, found in self.classes.items()}
-        others = [(path, "class not asked for") for _, name, path in self.files if name not in names]
+        others = [(Path(path), "class not asked for") for _, name, path in self.files if name not in names]
         return replace(self, files=files, classes=classes, ignored=[*self.ignored, *others])
 
 
@@ -150,8 +157,10 @@ def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
 
 def _holds_runs(folder: Path) -> bool:
     """Return whether this is where `striate train` put its results, begun inside the folder of pictures."""
-    configs = [folder / "config.json", *folder.glob("*/config.json")]
-    return any(path.is_file() and (path.parent / "environment.json").is_file() for path in configs)
+    with suppress(OSError), os.scandir(folder) as found:  # one that may not be read is named where it is listed
+        places = [folder, *(Path(entry.path) for entry in found if entry.is_dir())]
+        return any((p / "config.json").is_file() and (p / "environment.json").is_file() for p in places)
+    return False
 
 
 def _loose_files(folder: Path) -> list[Path]:
@@ -166,43 +175,46 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def _pictures(
     class_folder: Path, ignored: list[tuple[Path, str]], closed: Set[tuple[int, int]] = frozenset()
-) -> Iterator[Path]:
+) -> Iterator[str]:
     """Yield the picture files under a class folder, at any depth; each folder once, so that loops end.
 
     Args:
         closed: Identities of folders not to enter, which links could lead to.
     """
     seen = set(closed)
-    for folder, folders, names in os.walk(class_folder, followlinks=True, onerror=_refuse_unreadable):
-        here = Path(folder)
+    waiting = [class_folder]
+    while waiting:
+        here = waiting.pop()
         identity = _identity(here)
+        try:
+            with os.scandir(here) as found:
+                # what an entry is comes with its name: asking for each of a million files would take a minute
+                entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+        except OSError as error:
+            fix = to_type("chmod", "u+rx", error.filename)
+            raise DataError("folder may not be read", where=error.filename, fix=fix) from None
         if identity in seen:
             ignored.append((here, "link to a folder read elsewhere"))
-            folders.clear()
             continue
         seen.add(identity)
-        ignored.extend((here / name, "hidden or system file") for name in folders if is_hidden(name))
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for name in sorted(names):
-            path = here / name
+        for name, is_folder, is_link in entries:
             if is_hidden(name):
-                ignored.append((path, "hidden or system file"))
-            elif path.is_symlink() and not path.exists():
-                ignored.append((path, "dangling link"))
-            elif path.suffix.lower() not in SUFFIXES:
-                ignored.append((path, f"not a picture by its name ({path.suffix or 'no suffix'})"))
+                ignored.append((here / name, "hidden or system file"))
+            elif is_folder:
+                continue
+            elif is_link and not (here / name).exists():
+                ignored.append((here / name, "dangling link"))
+            elif (suffix := name[name.rfind(".") :] if "." in name else "").lower() not in SUFFIXES:
+                ignored.append((here / name, f"not a picture by its name ({suffix or 'no suffix'})"))
             else:
-                yield path
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise DataError("folder may not be read", where=error.filename, fix=to_type("chmod", "u+rx", error.filename))
+                yield f"{here}{os.sep}{name}"
+        waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
 
 
 def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> Iterator[Path]:
     """Yield files as they are given, and for each folder the picture files under it; the rest goes to `ignored`."""
     for path in paths:
         if path.is_dir():
-            yield from _pictures(path, ignored)
+            yield from map(Path, _pictures(path, ignored))
         else:
             yield path

@@ -29,9 +29,10 @@ class Outcome:
     Args:
         accuracies: Of each seed.
         count: Test pictures.
-        seconds: Median time of training and of validating between its epochs.
+        seconds: Time of training and of validating between its epochs, as the number of epochs times their median,
+            which a pause of the machine does not change; of several seeds, the median.
         steps: Mini-batches trained on.
-        parameters: Settings that differ from Striate's own choice, as they were given.
+        given: Settings that differ from Striate's own choice, as they were given.
     """
 
     accuracies: list[float]
@@ -116,7 +117,7 @@ def _outcome(recipe: Recipe, name: str, data: str, settings: Mapping[str, Any], 
     return Outcome(
         accuracies=[test["accuracy"] for test in tests],
         count=tests[0]["count"],
-        seconds=round(median(sum(line["seconds"] for line in lines) for lines in metrics), 2),
+        seconds=round(median(len(lines) * median(line["seconds"] for line in lines) for lines in metrics), 2),
         steps=metrics[0][-1]["step"],
         given={key: value for key, value in runs[0].config.given.items() if key not in ("seed", "device", "data_dir")},
     )

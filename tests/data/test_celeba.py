@@ -125,7 +125,7 @@ def test_the_zip_archive_is_read_as_it_is(tree):
     content = bytearray(archive.read_bytes())
     content[200] ^= 0xFF  # within the first picture
     archive.write_bytes(content)
-    with pytest.raises(DataError, match=r"1 pictures cannot be used"):
+    with pytest.raises(DataError, match=r"1 of 12 pictures cannot be used"):
         load(tree)
     archive.write_bytes(content[:500])
     with pytest.raises(DataError, match="zip"):
@@ -185,7 +185,7 @@ def test_of_several_attributes_each_is_looked_up(tree):
 def test_a_skipped_picture_of_several_attributes_is_recorded_with_all_of_its_own(tree):
     (tree / "celeba" / "img_align_celeba" / NAMES[0]).write_bytes(b"damaged")
     record = load(tree, "celeba:Smiling,Heavy_Makeup", skip_bad=True).files[0]
-    assert (record.path, record.class_name, record.status) == (NAMES[0], "Smiling|Heavy_Makeup", "skipped")
+    assert (record.path, record.class_name, record.status) == (f"celeba/{NAMES[0]}", "Smiling|Heavy_Makeup", "skipped")
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -248,14 +248,17 @@ def test_missing_and_damaged_pictures_are_all_named_or_left_out_on_request(tree)
     assert NAMES[1] in caught.value.what
     assert NAMES[7] in caught.value.what
     assert "not found" in caught.value.what
-    assert caught.value.where == str(tree / "celeba")
+    assert str(tree / "celeba") in caught.value.fix
     assert "--skip-bad" in caught.value.fix
     rest = load(tree, skip_bad=True)
     assert torch.equal(rest.train.images, whole.train.images[[0, 2, 3, 4, 5]])
     assert rest.val.labels.tolist() == whole.val.labels[[0, 2]].tolist()
-    assert [(record.path, record.part, record.status) for record in rest.files] == [
-        (NAMES[1], "train", "skipped"),
-        (NAMES[7], "val", "skipped"),
+    assert [record.path for record in rest.files if record.status == "used"] == [
+        name for part in rest.parts().values() for name in part.names
+    ]
+    assert [(record.path, record.part) for record in rest.files if record.status == "skipped"] == [
+        (f"celeba/{NAMES[1]}", "train"),
+        (f"celeba/{NAMES[7]}", "val"),
     ]
     assert "2 unreadable" in rest.notes[0]
 
@@ -297,7 +300,7 @@ def test_what_gdown_raises_is_our_error(tmp_path, monkeypatch):
 
 
 def test_fetching_decodes_nothing(tree, monkeypatch):
-    monkeypatch.setattr(celeba, "decode", None)
+    monkeypatch.setattr(celeba, "decode_here", None)
     assert SOURCES["celeba"].fetch(tree) == SOURCES["celeba"].find(tree) == tree / "celeba"
 
 

@@ -25,6 +25,7 @@ def test_hashes_are_equal_where_pictures_are() -> None:
 def test_held_out_pictures_that_are_training_pictures_are_counted() -> None:
     images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8)
     test = torch.cat([images[50:], images[:3]])
-    (note,) = shared_with_training(Splits("x", part(images[:40]), part(images[40:50]), part(test)))
+    trained = picture_hashes(images[:40])
+    (note,) = shared_with_training(Splits("x", part(images[:40]), part(images[40:50]), part(test)), trained)
     assert note.startswith("3 of 13 test pictures")
-    assert not shared_with_training(Splits("x", part(images[:40]), part(images[40:])))
+    assert not shared_with_training(Splits("x", part(images[:40]), part(images[40:])), trained)

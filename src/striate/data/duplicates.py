@@ -21,9 +21,13 @@ def picture_hashes(images: Tensor) -> Tensor:
     return torch.tensor(hashes, dtype=torch.int64)
 
 
-def shared_with_training(splits: Splits) -> list[str]:
-    """Return a sentence for each held-out part that holds training pictures: its accuracy is partly memory."""
-    trained = picture_hashes(splits.train.images)
+def shared_with_training(splits: Splits, trained: Tensor) -> list[str]:
+    """Return a sentence for each held-out part that holds training pictures: its accuracy is partly memory.
+
+    Args:
+        splits: The data.
+        trained: The hashes of the training part.
+    """
     held_out = {name: part for name, part in splits.parts().items() if name != "train"}
     counts = {name: int(torch.isin(picture_hashes(part.images), trained).sum()) for name, part in held_out.items()}
     return [

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.spec import ImageSpec
-from striate.data.decode import PassingError, decode
+from striate.data.decode import PassingError, decode, read_bytes
 
 Batch = NDArray[np.uint8]  # N C H W
 Errors = list[DataError | None]
@@ -53,17 +53,42 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_here(paths: Sequence[str], spec: ImageSpec, out: Batch) -> Errors:
+def decode_here(paths: Sequence[str], spec: ImageSpec, out: Batch, read: Callable[[str], bytes] = read_bytes) -> Errors:
     """Decode files into `out`, uint8 N C H W; return for each None, or why there is only black."""
     errors: Errors = []
     for path, place in zip(paths, out, strict=True):
         try:
-            place[:] = decode(path, spec).transpose(2, 0, 1)
+            place[:] = decode(read(path), spec, path).transpose(2, 0, 1)
             errors.append(None)
         except DataError as error:
             place[:] = 0
             errors.append(error)
     return errors
+
+
+def require_readable(
+    errors: Sequence[DataError | None], skip_bad: bool, fix: str = "replace or remove them"
+) -> list[str]:
+    """Refuse pictures that could not be decoded, all at once, or return a note of how many are left out.
+
+    Args:
+        errors: For each picture None, or why it cannot be used.
+        skip_bad: Go on without them, as long as any is left.
+        fix: What to do about them.
+
+    Raises:
+        DataError: There are such pictures, and they are not to be left out or there are no others.
+    """
+    bad = [error for error in errors if error is not None]
+    if not bad:
+        return []
+    if skip_bad and len(bad) < len(errors):
+        return [f"{len(bad)} unreadable pictures left out (--skip-bad)"]
+    lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
+    raise DataError(
+        f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}",
+        fix=fix if skip_bad else f"{fix}, or go on without them: --skip-bad",
+    )
 
 
 class Decoders:

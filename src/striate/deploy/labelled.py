@@ -12,7 +12,8 @@ from striate.core.errors import DataError, SettingsError
 from striate.core.spec import ImageSpec
 from striate.data.cache import read_pictures
 from striate.data.dataset import ImageDataset
-from striate.data.sources.scan import LAYOUT, PART_NAMES, Listing, ignored_summary, is_hidden, list_folder
+from striate.data.parallel import require_readable
+from striate.data.sources.scan import LAYOUT, Listing, ignored_summary, is_hidden, list_folder, part_name
 
 BEST_FIRST = ("test", "val", "train")
 
@@ -47,7 +48,7 @@ def part_folders(root: Path, classes: tuple[str, ...]) -> dict[str, Path]:
     if any(folder.name in classes for folder in folders):  # a class may be called anything, 'test' too
         return parts
     for folder in folders:
-        part = PART_NAMES.get(folder.name.lower())
+        part = part_name(folder)
         if part in parts:
             raise DataError(f"two folders for the part '{part}'", where=f"{parts[part]}, {folder}", fix="keep one")
         if part:
@@ -89,20 +90,15 @@ def read_labelled(
     require_known([name for _, name, _ in listing.files], spec, parts[chosen])
     decoded = read_pictures(parts[chosen], [path for _, _, path in listing.files], spec)
     errors = decoded.errors
-    bad = [error for error in errors if error is not None]
-    if bad and (not skip_bad or len(bad) == len(errors)):
-        lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
-        fix = "replace or remove them" + ("" if skip_bad else ", or go on without them: --skip-bad")
-        raise DataError(f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}", fix=fix)
+    left_out = require_readable(errors, skip_bad)
     pictures = ImageDataset(
         images=decoded.images,  # N C H W
         labels=torch.tensor([spec.classes.index(name) for _, name, _ in listing.files]),
         classes=spec.classes,
         names=listing.names(root),
     )
-    if bad:
+    if left_out:
         pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))
-    left_out = [f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []
     return Labelled(chosen, pictures, (*ignored_summary(listing.ignored), *left_out, *decoded.notes))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from striate.core.registry import Registry
-from striate.core.settings import TrainSettings
 from striate.data.sources import SOURCES
 from striate.data.sources.registry import locate_folder
 
@@ -72,8 +71,3 @@ def recipe(name: str, **facts: Any) -> Callable[[Callable[[], dict[str, Any]]], 
         return RECIPES.register(name)(Recipe(name, claim, settings=function(), **facts))
 
     return enter
-
-
-def parsed(recipe: Recipe) -> TrainSettings:
-    """Return the document's settings as they are checked by every run."""
-    return TrainSettings.parse(recipe.settings, where=f"recipe {recipe.name}")

@@ -174,8 +174,9 @@ def prepare(
     run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device))
     if splits.files:
         run.write_files(splits.files)
-    run.write_training_hashes(picture_hashes(splits.train.images))
-    run.notes.extend(shared_with_training(splits))
+    trained = picture_hashes(splits.train.images)
+    run.write_training_hashes(trained)
+    run.notes.extend(shared_with_training(splits, trained))
     return Job(splits, model, run)
 
 

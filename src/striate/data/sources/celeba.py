@@ -8,23 +8,25 @@ of attributes and a table of parts. Only the pictures asked for are decoded.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.memory import require_memory
+from striate.core.paths import to_type
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, ImageDataset, Splits, label_texts
-from striate.data.decode import MAX_BYTES, decode, read_bytes
+from striate.data.decode import MAX_BYTES, read_bytes
 from striate.data.find import fetch_or_explain, find_folder
+from striate.data.parallel import Errors, decode_here, require_readable, usable_cores
 from striate.data.sources.registry import SOURCES, Source
 
 PICTURES = "img_align_celeba"
@@ -81,36 +83,28 @@ def load_celeba(attributes: str, settings: DataSettings) -> Splits:
     )
     with _pictures(folder) as read:
         decoded = {part: _decode(names, read, spec) for part, names in parts.items()}
-    bad = {name: error for _, errors in decoded.values() for name, error in errors.items()}
-    if bad and not settings.skip_bad:
-        reasons = _some([f"\n  {name}: {error.what}" for name, error in bad.items()])
-        raise DataError(
-            f"{len(bad)} pictures cannot be used:{reasons}\n ",
-            where=folder,
-            fix="delete and fetch the pictures again, or go on without these: --skip-bad",
-        )
+    left_out = require_readable(
+        [error for _, errors in decoded.values() for error in errors],
+        settings.skip_bad,
+        f"delete and fetch the pictures of {folder} again",
+    )
     datasets: dict[str, ImageDataset] = {}
-    skipped: list[FileRecord] = []
+    files: list[FileRecord] = []
     for part, (images, errors) in decoded.items():
-        names = [name for name in parts[part] if name not in errors]
-        datasets[part] = ImageDataset(
-            images=images[[name not in errors for name in parts[part]]] if errors else images,  # N C H W
-            labels=labels(names),
-            classes=spec.classes,
-            names=[f"celeba/{name}" for name in names],
-        )
-        told = label_texts(labels(list(errors)), spec.classes)
-        skipped += [
-            FileRecord(name, part, text, "skipped", error.what)
-            for (name, error), text in zip(errors.items(), told, strict=True)
+        whole = ImageDataset(images, labels(parts[part]), spec.classes, [f"celeba/{name}" for name in parts[part]])
+        readable = [error is None for error in errors]
+        datasets[part] = whole if all(readable) else whole.select(torch.tensor(readable).nonzero().squeeze(1))
+        files += [
+            FileRecord(name, part, text, "skipped" if error else "used", error.what if error else "")
+            for name, text, error in zip(whole.names, label_texts(whole.labels, spec.classes), errors, strict=True)
         ]
     return Splits(
         name=f"celeba:{','.join(wanted)}",
         train=datasets["train"],
         val=datasets["val"] if parts["val"] else None,
         test=datasets["test"] if parts["test"] else None,
-        files=skipped,
-        notes=[f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else [],
+        files=files,
+        notes=left_out,
     )
 
 
@@ -219,7 +213,7 @@ def _lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise _damaged(path, "it is not a text file") from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path, fix=f"chmod u+r '{path}'") from None
+        raise DataError(f"cannot be read ({error.strerror})", where=path, fix=to_type("chmod", "u+r", path)) from None
 
 
 def _damaged(path: Path, what: str) -> DataError:
@@ -275,24 +269,17 @@ def _pictures(folder: Path) -> Iterator[Callable[[str], bytes]]:
         yield read
 
 
-def _decode(
-    names: Sequence[str], read: Callable[[str], bytes], spec: ImageSpec
-) -> tuple[torch.Tensor, dict[str, DataError]]:
-    """Return the pictures, uint8 N C H W, and by name the errors of those that cannot be decoded."""
-    images = torch.empty(len(names), spec.channels, spec.height, spec.width, dtype=torch.uint8)
-    array = images.numpy()
-    errors: dict[str, DataError] = {}
+def _decode(names: Sequence[str], read: Callable[[str], bytes], spec: ImageSpec) -> tuple[torch.Tensor, Errors]:
+    """Return the pictures, uint8 N C H W, and for each None, or why there is only black."""
+    images = torch.empty(len(names), *spec.input_shape, dtype=torch.uint8)
+    out = images.numpy()
 
-    def chunk(start: int) -> None:
-        for place, name in enumerate(names[start : start + _CHUNK], start):
-            try:
-                array[place] = decode(read(name), spec, name).transpose(2, 0, 1)
-            except DataError as error:
-                errors[name] = error
+    def chunk(start: int) -> Errors:
+        part = slice(start, start + _CHUNK)
+        return decode_here(names[part], spec, out[part], read)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(chunk, range(0, len(names), _CHUNK)))
-    return images, {name: errors[name] for name in names if name in errors}
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        return images, list(chain.from_iterable(pool.map(chunk, range(0, len(names), _CHUNK))))
 
 
 def _without_attribute(data_dir: Path | None) -> Splits:

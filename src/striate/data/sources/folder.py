@@ -15,7 +15,7 @@ from striate.core.spec import ImageSpec
 from striate.data.cache import Decoded, read_pictures
 from striate.data.dataset import FileRecord, ImageDataset, Splits
 from striate.data.decode import read_bytes, size_and_mode
-from striate.data.parallel import Errors
+from striate.data.parallel import Errors, require_readable
 from striate.data.sources.scan import Listing, ignored_summary, list_folder
 
 SAMPLE = 128
@@ -45,23 +45,12 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
     classes = _agreed_classes(listing)
     spec = _choose_spec(listing, classes, settings)
     decoded = read_pictures(root, [path for _, _, path in listing.files], spec)
-    bad = [error for error in decoded.errors if error is not None]
-    if bad and not settings.skip_bad:
-        lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
-        raise DataError(
-            f"{len(bad)} of {len(decoded.errors)} pictures cannot be used:\n{lines}",
-            fix="replace or remove them, or go on without them: --skip-bad",
-        )
+    left_out = require_readable(decoded.errors, settings.skip_bad)
     names = listing.names(root)
     parts = {part: _assemble(listing, names, decoded, part, classes) for part in listing.classes}
     train = parts.get("train", parts.get(""))
     assert train is not None
     _check_counts(train, root)
-    notes = [
-        *ignored_summary(listing.ignored),
-        *([f"{len(bad)} unreadable pictures left out (--skip-bad)"] if bad else []),
-        *decoded.notes,
-    ]
     splits = Splits(
         name=root.resolve().name,
         source=str(root.resolve()),
@@ -70,7 +59,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
         test=parts.get("test"),
         folder=root,
         files=_ledger(listing, names, decoded.errors),
-        notes=notes,
+        notes=[*ignored_summary(listing.ignored), *left_out, *decoded.notes],
     )
     return splits.only_classes(only) if only else splits
 

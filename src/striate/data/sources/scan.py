@@ -100,7 +100,7 @@ def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
     folders = _folders(root, [])
     parts: dict[str, Path] = {}
     for folder in folders:
-        part = _part_name(folder)
+        part = part_name(folder)
         if part is None or not _folders(folder, []):
             continue
         if part in parts:
@@ -112,15 +112,16 @@ def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
         return {"": root}  # classes may be called anything, 'test' too
     _folders(root, ignored)
     others = [folder for folder in folders if folder not in parts.values()]
-    ignored += [(folder, "not one of train, val, test") for folder in others if _part_name(folder) is None]
+    ignored += [(folder, "not one of train, val, test") for folder in others if part_name(folder) is None]
     for folder in others:
-        if _part_name(folder) is not None:  # pictures without labels, as in many competitions
+        if part_name(folder) is not None:  # pictures without labels, as in many competitions
             ignored += [(path, f"in {folder.name}/, but in no class folder") for path in _loose_files(folder)]
     ignored += [(path, "outside class folders") for path in _loose_files(root)]
     return parts
 
 
-def _part_name(folder: Path) -> str | None:
+def part_name(folder: Path) -> str | None:
+    """Return 'train', 'val' or 'test' where a folder is called like one of them, else None."""
     return PART_NAMES.get(folder.name.lower())
 
 

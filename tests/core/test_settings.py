@@ -26,7 +26,7 @@ def refused(**values: object) -> str:
 
 @pytest.mark.parametrize(
     ("key", "nearest"),
-    [("epoch", "epochs"), ("batchsize", "batch_size"), ("learning-momentum", "momentum"), ("flips", "flip")],
+    [("epoch", "epochs"), ("batchsize", "batch_size"), ("momentun", "momentum"), ("flips", "flip")],
 )
 def test_unknown_key_is_refused_with_the_nearest_known_one(key, nearest):
     message = refused(**{key: 1})
@@ -50,7 +50,7 @@ def test_unknown_key_like_nothing_gets_no_suggestion():
         ("lr", {"peak": 1}, "number"),
         ("flip", "perhaps", "boolean"),
         ("model", 3, "string"),
-        ("optimizer", "sdg", "'sgd', 'adam' or 'adamw'"),
+        ("optimizer", "sdg", "'sgd', 'adam', 'adamw' or 'muon'"),
         ("channels", 2, "1 or 3"),
         ("schedule", 7, "'one-cycle'"),
         ("data_dir", 3, "path"),

@@ -105,3 +105,5 @@ def test_views_that_mirror_are_refused_where_mirroring_changes_labels() -> None:
             plan(views=views)
         assert plan(views=views, flip=True).spec.views == views
     assert plan(views=3).spec.views == 3
+    with pytest.raises(SettingsError, match="--views 2, 3 or 6"):
+        plan(views_below=0.9)

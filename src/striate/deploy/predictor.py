@@ -91,7 +91,7 @@ class Predictor:
 
     @torch.inference_mode()
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32.
+        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32, averaged over `spec.views`.
 
         Raises:
             SettingsError: The network was put into training mode.

@@ -183,6 +183,8 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
         problems.append("alternate_flip needs flip: leave it out, or use --flip if mirrored pictures keep their label")
     if settings.views in (2, 6) and not (data.mirror_safe or settings.flip):
         problems.append(f"of {settings.views} views some are mirrored, which would change labels: use --views 3 or 1")
+    if settings.views_below < 1 and settings.views == 1:
+        problems.append("views_below says which pictures get more views than one: use --views 2, 3 or 6")
     if settings.patience is not None and data.val is None:
         problems.append("patience needs a validation part: use --val-share")
     _, height, width = spec.input_shape

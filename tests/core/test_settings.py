@@ -26,7 +26,7 @@ def refused(**values: object) -> str:
 
 @pytest.mark.parametrize(
     ("key", "nearest"),
-    [("epoch", "epochs"), ("batchsize", "batch_size"), ("momentun", "momentum"), ("flips", "flip")],
+    [("epoch", "epochs"), ("batchsize", "batch_size"), ("learning-momentum", "momentum"), ("flips", "flip")],
 )
 def test_unknown_key_is_refused_with_the_nearest_known_one(key, nearest):
     message = refused(**{key: 1})

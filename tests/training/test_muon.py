@@ -125,7 +125,8 @@ def test_the_optimizer_gives_filters_to_muon_and_the_rest_to_torchs_sgd() -> Non
         layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(24, 3)]
         return nn.Sequential(*layers).double()
 
-    s = OptimizerSettings.parse({"optimizer": "muon", "lr": 0.1, "sgd_lr": 0.02, "bias_lr": 8, "weight_decay": 0.01})
+    rates = {"lr": 0.1, "sgd_lr": 0.02, "bias_lr": 8, "momentum": 0.6, "weight_decay": 0.01}
+    s = OptimizerSettings.parse({"optimizer": "muon", **rates})
     ours, theirs = network(), network()
     optimizer = Optimizer(ours, s)
     of_muon = [theirs[0].weight, theirs[3].weight]
@@ -136,7 +137,7 @@ def test_the_optimizer_gives_filters_to_muon_and_the_rest_to_torchs_sgd() -> Non
             {"params": [theirs[1].weight], "lr": 0.02},
             {"params": [theirs[i].bias for i in (0, 1, 3, 5)], "lr": 8 * 0.02},
         ],
-        momentum=0.9,
+        momentum=0.6,
         nesterov=True,
     )
     for step in range(5):

@@ -83,7 +83,7 @@ class Optimizer:
         if group.rule == "muon":
             muon(
                 tensors, gradients, [self.buffers["momentum"][p] for p in parameters], lr=rate,
-                momentum=s.muon_momentum, nesterov=s.nesterov, weight_decay=group.decay, renormalize=s.renormalize,
+                momentum=s.momentum, nesterov=s.nesterov, weight_decay=group.decay, renormalize=s.renormalize,
                 skip=skip,
             )  # fmt: skip
             return

@@ -76,7 +76,7 @@ RECORD = {
 def test_stopped_three_times_with_patience_and_another_rule(make_job, rule: str) -> None:
     options = {**EVERYTHING, "optimizer": rule, "patience": 1, "model": "fast", "epochs": 6}
     if rule == "muon":  # with every option of the fast network
-        options |= {**RECORD, "img_size": 9}
+        options |= {**RECORD, "img_size": 9, "epochs": 3}
     wanted, metrics = run_to_the_end(make_job("straight", **options))
     job = make_job("stopped", **options)
     total = metrics[-1]["step"]

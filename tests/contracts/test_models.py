@@ -278,6 +278,11 @@ def test_unknown_option_is_refused_by_name(name):
         ("vgg11", {"small": False}),  # five poolings want 32 pixels
         ("fast", {"norm": "bacth"}),
         ("fast", {"norm": None}),
+        ("fast", {"norm": "batch-shift:0"}),
+        ("fast", {"norm": "batch-shift:x"}),
+        ("fast", {"norm": "batch-shifted"}),
+        ("fast", {"stem": "white"}),
+        ("fast", {"activation": "tanh"}),
         ("fast", {"norm": "group:0"}),
         ("fast", {"norm": "group:3"}),  # 16 maps
         ("timm/test_vit", {"depth": -1}),
@@ -309,18 +314,19 @@ def test_unknown_network_is_refused_with_the_nearest_of_ours_and_of_timms(name, 
     assert nearest in str(caught.value.fix)
 
 
-NORMS = ["none", "batch", "group:2", "layer"]
+NORMS = ["none", "batch", "batch-shift", "group:2", "layer"]
 KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 
 
 @every_own_model
-@pytest.mark.parametrize("norm", ["none", "batch", "group:2", "layer"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_norm_option_puts_one_kind_of_norm_in_the_same_places(name, norm):
     with torch.device("meta"):
         model, batch = built(name, small(name), norm=norm), built(name, small(name), norm="batch")
     kinds = {
         "none": (),
         "batch": (nn.BatchNorm1d, nn.BatchNorm2d),
+        "batch-shift": (nn.BatchNorm1d, nn.BatchNorm2d),
         "group:2": (nn.GroupNorm,),
         "layer": (nn.LayerNorm,),
     }
@@ -334,11 +340,13 @@ def test_norm_option_puts_one_kind_of_norm_in_the_same_places(name, norm):
 
 
 @every_own_model
-@pytest.mark.parametrize("norm", ["none", "batch", "group:2", "layer"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_network_of_every_norm_keeps_the_contract(name, norm):
     model, pictures = built(name, small(name), norm=norm).train(), pictures_of(small(name), 4)
     nn.functional.cross_entropy(model(pictures), torch.arange(4)).backward()
-    assert all(bool(torch.isfinite(parameter.grad).all()) for parameter in model.parameters())
+    assert all(
+        bool(torch.isfinite(parameter.grad).all()) for parameter in model.parameters() if parameter.requires_grad
+    )
     trained(model)
     with torch.no_grad():
         assert torch.equal(model.head(model.features(pictures)), model(pictures))

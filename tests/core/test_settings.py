@@ -50,7 +50,7 @@ def test_unknown_key_like_nothing_gets_no_suggestion():
         ("lr", {"peak": 1}, "number"),
         ("flip", "perhaps", "boolean"),
         ("model", 3, "string"),
-        ("optimizer", "sdg", "'sgd', 'adam' or 'adamw'"),
+        ("optimizer", "sdg", "'sgd', 'adam', 'adamw' or 'muon'"),
         ("channels", 2, "1 or 3"),
         ("schedule", 7, "'one-cycle'"),
         ("data_dir", 3, "path"),

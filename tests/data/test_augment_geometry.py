@@ -273,3 +273,23 @@ def test_crop_boxes_lie_inside_and_have_the_stated_area_and_ratio():
     ratio = (box_width / box_height).numpy()[share < 0.6]
     assert scipy.stats.kstest(np.log(ratio), "uniform", (np.log(3 / 4), 2 * np.log(4 / 3))).pvalue > 0.001
     assert CROP_RATIO == (3 / 4, 4 / 3)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 40))
+@settings(deadline=None, max_examples=20)
+def test_alternating_every_picture_is_mirrored_in_every_other_epoch(seed, epoch):
+    by_turns = AugmentSettings(flip=True, alternate_flip=True, shift=0)
+    indices = torch.arange(300)
+
+    def mirrored(epoch: int, indices: Tensor = indices) -> Tensor:
+        drawn = draw_geometry(by_turns, (8, 8), seed, epoch, indices)
+        assert drawn is not None
+        return drawn.mirror
+
+    at_random = draw_geometry(AugmentSettings(flip=True, shift=0), (8, 8), seed, 0, indices)
+    assert at_random is not None
+    assert torch.equal(mirrored(0), at_random.mirror)
+    assert torch.equal(mirrored(epoch), ~mirrored(epoch + 1))
+    assert torch.equal(mirrored(epoch), mirrored(epoch % 2))
+    assert torch.equal(mirrored(epoch)[[7, 3]], mirrored(epoch, torch.tensor([7, 3])))
+    assert 90 < int(mirrored(epoch).sum()) < 210

@@ -64,7 +64,7 @@ def test_none_changes_nothing_and_has_no_weights(make):
     "norm", ["", "Batch", "group", "group:", "group:0", "group:-2", "group:²", "group:2.0", None, 3]
 )
 def test_other_words_are_refused_with_those_that_would_do(make, norm):
-    with pytest.raises(SettingsError, match="batch, layer, none or group:G"):
+    with pytest.raises(SettingsError, match="batch, batch-shift, layer, none or group:G"):
         make(norm, 6)
 
 
@@ -103,3 +103,20 @@ def test_without_norm_the_bias_is_that_of_the_convolution_before():
     pictures = torch.randn(2, 2, 6, 6)
     expected = nn.functional.conv2d(pictures, net[0].weight, bias)
     torch.testing.assert_close(net(pictures), expected)
+
+
+def test_batch_shift_is_batch_norm_without_a_scale_and_with_statistics_that_follow_fast():
+    x = torch.from_numpy(np.random.default_rng(0).normal(2, 3, (8, 6, 5, 3))).float()
+    for norm, momentum in (("batch-shift", 0.4), ("batch-shift:0.25", 0.25)):
+        module = feature_norm(norm, 6).train()
+        bias = np.arange(6.0)
+        with torch.no_grad():
+            module.bias.copy_(torch.from_numpy(bias))
+        made = module(x).detach().numpy()
+        np.testing.assert_allclose(made, normalised(x.numpy(), (0, 2, 3)) + bias[:, None, None], atol=1e-4)
+        variance = x.numpy().var((0, 2, 3), ddof=1)
+        np.testing.assert_allclose(module.running_mean, momentum * x.numpy().mean((0, 2, 3)), rtol=1e-4)
+        np.testing.assert_allclose(module.running_var, 1 - momentum + momentum * variance, rtol=1e-4)
+        assert [name for name, p in module.named_parameters() if p.requires_grad] == ["bias"]
+        assert [name for name, p in dense_norm(norm, 4).named_parameters() if p.requires_grad] == ["bias"]
+        assert dense_norm(norm, 4).momentum == momentum

@@ -21,9 +21,11 @@ def network() -> nn.Sequential:
 
 
 def torch_optimizer(model: nn.Module, s: OptimizerSettings) -> torch.optim.Optimizer:
+    named = dict(model.named_parameters())
     groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": s.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in named.values() if p.ndim >= 2], "weight_decay": s.weight_decay, "multiple": 1.0},
+        {"params": [named["1.weight"]], "weight_decay": 0.0, "multiple": 1.0},
+        {"params": [p for name, p in named.items() if "bias" in name], "weight_decay": 0.0, "multiple": s.bias_lr},
     ]
     if s.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=s.lr, momentum=s.momentum, nesterov=s.nesterov and s.momentum > 0)
@@ -38,6 +40,8 @@ def torch_optimizer(model: nn.Module, s: OptimizerSettings) -> torch.optim.Optim
         {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
         {"optimizer": "adam"},
         {"optimizer": "adamw"},
+        {"optimizer": "sgd", "bias_lr": 64.0},
+        {"optimizer": "adamw", "bias_lr": 0.5},
     ],
 )
 def test_ten_steps_equal_torchs(settings) -> None:
@@ -51,15 +55,15 @@ def test_ten_steps_equal_torchs(settings) -> None:
             model(images).square().mean().backward()
         optimizer.step(0.05 * (1 + step))
         for group in reference.param_groups:
-            group["lr"] = 0.05 * (1 + step)
+            group["lr"] = 0.05 * (1 + step) * group["multiple"]
         reference.step()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-7)  # Adam divides rounding of zero by ε
 
 
-@pytest.mark.parametrize("rule", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("rule", ["sgd", "adam", "adamw", "muon"])
 def test_saved_and_loaded_in_the_middle_it_goes_on_to_the_same_bits(rule: str) -> None:
-    s = OptimizerSettings.parse({"lr": 0.05, "weight_decay": 0.01, "optimizer": rule})
+    s = OptimizerSettings.parse({"lr": 0.05, "sgd_lr": 0.02, "weight_decay": 0.01, "optimizer": rule})
 
     def steps(model: nn.Module, optimizer: Optimizer, numbers: range) -> None:
         for step in numbers:

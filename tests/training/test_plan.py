@@ -13,6 +13,7 @@ from striate.core.errors import SettingsError
 from striate.core.settings import TrainSettings
 from striate.data.loader import Batch
 from striate.data.sources import open_data
+from striate.models import build
 from striate.training.difficulty import neighbour_error
 from striate.training.job import prepare
 from striate.training.plan import make_plan
@@ -38,6 +39,25 @@ def test_what_is_given_is_kept_and_needs_no_reason(digits) -> None:
     assert {key: getattr(plan.settings, key) for key in given} == given
     assert plan.architecture.name == "resnet18"
     assert not set(given) & set(plan.reasons)
+
+
+def test_muon_leaves_no_rate_open_and_options_of_the_network_reach_it(digits) -> None:
+    options = {"stem": "whitened", "depth": 2, "activation": "gelu", "identity": True, "logit_scale": 0.2}
+    plan = make_plan(TrainSettings.parse({"optimizer": "muon", **options}), digits)
+    assert plan.settings.lr
+    assert plan.settings.sgd_lr
+    assert plan.reasons["sgd_lr"]
+    assert {key: plan.architecture.options[key] for key in options} == options
+    with pytest.raises(SettingsError, match="no option depth"):
+        build(make_plan(TrainSettings.parse({"model": "lenet5", "depth": 2}), digits).architecture, plan.spec)
+
+
+def test_mirroring_by_turns_is_told_and_wants_mirroring(digits) -> None:
+    with pytest.raises(SettingsError, match="alternate_flip needs flip"):
+        make_plan(TrainSettings(alternate_flip=True), digits)
+    plan = make_plan(TrainSettings(alternate_flip=True, flip=True, views=6), digits)
+    assert any("flip by turns" in line for line in plan.lines())
+    assert any("6 views" in line for line in plan.lines())
 
 
 def test_digits_are_not_mirrored(digits) -> None:

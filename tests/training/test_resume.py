@@ -66,9 +66,17 @@ def test_stopped_at_every_step_of_thirty_the_result_is_the_same_file(make_job) -
         assert without_times(metrics) == without_times(wanted_metrics)
 
 
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
+RECORD = {
+    "optimizer": "muon", "lr": 0.1, "stem": "whitened", "depth": 2, "norm": "batch-shift", "activation": "gelu",
+    "identity": True, "logit_scale": 0.2, "bias_lr": 8.0, "flip": True, "alternate_flip": True, "views": 6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam", "muon"])
 def test_stopped_three_times_with_patience_and_another_rule(make_job, rule: str) -> None:
     options = {**EVERYTHING, "optimizer": rule, "patience": 1, "model": "fast", "epochs": 6}
+    if rule == "muon":  # with every option of the fast network
+        options |= {**RECORD, "img_size": 9, "epochs": 3}
     wanted, metrics = run_to_the_end(make_job("straight", **options))
     job = make_job("stopped", **options)
     total = metrics[-1]["step"]
@@ -76,6 +84,13 @@ def test_stopped_three_times_with_patience_and_another_rule(make_job, rule: str)
         stop_after(job, steps)
         job = resume(job.run.path, {})
     assert run_to_the_end(job)[0] == wanted
+
+
+def test_a_run_killed_before_its_first_checkpoint_whitens_as_one_that_was_not(make_job) -> None:
+    wanted, _ = run_to_the_end(make_job("straight", epochs=1, img_size=9, **RECORD))
+    job = make_job("killed", epochs=1, img_size=9, **RECORD)
+    job.run.release()
+    assert run_to_the_end(resume(job.run.path, {}))[0] == wanted
 
 
 def test_a_damaged_newest_checkpoint_costs_steps_but_not_the_result(make_job) -> None:

@@ -99,6 +99,12 @@ class DataSettings(Settings):
     normalize: Normalization = Field(
         "data", description="By mean and deviation of the data, of each picture, or only to 0 … 1"
     )
+    views: Literal[1, 2, 3, 6] = Field(
+        1, description="Views averaged in measuring and predicting; 2: mirrored too, 3: shifted too, 6: both"
+    )
+    views_below: float = Field(
+        1.0, gt=0, le=1, description="More than one view only where the first is less certain than this"
+    )
     skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
 
 
@@ -106,6 +112,7 @@ class AugmentSettings(Settings):
     """Random changes of the training pictures; 0 turns one off."""
 
     flip: bool | None = chosen("Mirror left to right")
+    alternate_flip: bool = Field(False, description="Mirror by turns: at random at first, then every other epoch")
     flip_vertical: bool = Field(False, description="Mirror top to bottom")
     rotate: float = Field(0.0, ge=0, le=180, description="Rotation by up to ± this many degrees")
     shift: int | None = chosen("Shift by up to ± this many whole pixels", ge=0, le=256)
@@ -126,10 +133,15 @@ class OptimizerSettings(Settings):
 
     epochs: int | None = chosen("Passes over the training pictures", ge=1, le=100_000)
     batch_size: int | None = chosen("Pictures per step", ge=1, le=65_536)
-    optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="Update rule")
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
+        "sgd", description="Update rule; muon: of filters, with sgd for all else"
+    )
     lr: float | None = chosen("Peak learning rate", gt=0, le=1000)
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
-    nesterov: bool = Field(True, description="Nesterov's form of the momentum of SGD")
+    sgd_lr: float | None = chosen("Peak learning rate of what muon leaves to sgd", gt=0, le=1000)
+    bias_lr: float = Field(1.0, gt=0, le=1000, description="Learning rate of biases, as a multiple of the others'")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD and muon")
+    nesterov: bool = Field(True, description="Nesterov's form of the momentum of SGD and muon")
+    renormalize: bool = Field(True, description="Muon keeps the length of each layer's filters instead of decaying it")
     weight_decay: float | None = chosen("Weight decay, not on norms and biases", ge=0, le=10)
     l1: float = Field(0.0, ge=0, le=10, description="Added to the loss: this times the sum of |weight|")
     l2: float = Field(0.0, ge=0, le=10, description="Added to the loss: this times the sum of weight²")
@@ -148,7 +160,16 @@ class NetworkSettings(Settings):
     """Which network, and its variants."""
 
     model: str | None = chosen("Network by name; 'striate inspect' lists them")
-    norm: str | None = Field(None, description="batch, layer, none or group:G, in place of the network's own")
+    norm: str | None = Field(
+        None, description="batch, batch-shift, layer, none or group:G, in place of the network's own"
+    )
+    stem: Literal["none", "learned", "whitened"] | None = Field(
+        None, description="fast: a first 2×2 convolution, learned or whitening the training pictures' patches"
+    )
+    depth: int | None = Field(None, ge=1, le=8, description="fast: convolutions in each stage")
+    activation: Literal["relu", "gelu"] | None = Field(None, description="fast: what follows each norm")
+    identity: bool | None = Field(None, description="fast: begin as far as possible with filters that copy their input")
+    logit_scale: float | None = Field(None, gt=0, le=1000, description="fast: factor of the logits")
     dropout: float | None = Field(None, ge=0, lt=1, description="Dropout, in place of the network's own")
     small: bool | None = Field(
         None, description="The network's form for small pictures, or not, in place of what their side suggests"

@@ -22,7 +22,8 @@ class ImageSpec(BaseModel):
     is scaled to [0, 1] and normalised per channel, (x − mean) / std; mean 0 and std 1 leave it so. With
     `whiten` each picture is normalised by its own mean and standard deviation instead (data/loader.normalize).
     A picture is of one of the `classes`; with `multi_label` it is of any number of them, each told by a logistic
-    output of its own.
+    output of its own. In measuring and predicting the logits of `views` of it are averaged, for pictures of which
+    the first is less certain than `views_below` (evaluation/views).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,6 +40,8 @@ class ImageSpec(BaseModel):
     crop: tuple[Side, Side] | None = None
     whiten: bool = False
     multi_label: bool = False
+    views: Literal[1, 2, 3, 6] = 1
+    views_below: float = Field(1.0, gt=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> ImageSpec:

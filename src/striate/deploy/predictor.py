@@ -19,6 +19,7 @@ from striate.data.decode import Pixels
 from striate.data.loader import comfortable_batch, normalize
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
 from striate.evaluation.decision import THRESHOLD, to_probabilities
+from striate.evaluation.views import view_logits
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
 
 
@@ -90,7 +91,7 @@ class Predictor:
 
     @torch.inference_mode()
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32.
+        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32, averaged over `spec.views`.
 
         Raises:
             SettingsError: The network was put into training mode.
@@ -101,8 +102,7 @@ class Predictor:
                 where="predictor.model",
                 fix="predictor.model.eval()",
             )
-        logits: Tensor = self.model(inputs)
-        return to_probabilities(logits.float(), self.spec.multi_label).cpu()
+        return to_probabilities(view_logits(self.model, inputs, self.spec), self.spec.multi_label).cpu()
 
     def predict(self, pictures: Picture | Iterable[Picture]) -> list[Prediction]:
         """Return one prediction per picture, in order.

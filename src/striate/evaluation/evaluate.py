@@ -16,6 +16,7 @@ from striate.evaluation.decision import decide, is_right, to_probabilities
 from striate.evaluation.metrics import class_scores, confusion_matrix, top_k_accuracy, wilson_interval
 from striate.evaluation.multi_label import label_scores, macro_f1, micro_f1
 from striate.evaluation.result import Evaluation, MultiLabelEvaluation, SingleLabelEvaluation
+from striate.evaluation.views import view_logits
 from striate.models.contract import Classifier, evaluating
 
 TOP_K = 5
@@ -36,7 +37,7 @@ def evaluate(
     device = next(model.parameters()).device
     with evaluating(model), torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         batches = [
-            model(images).float().cpu()
+            view_logits(model, images, spec).cpu()
             for images in in_order(data, spec, batch_size or comfortable_batch(spec), device)
         ]
     return from_logits(torch.cat(batches), data.labels, data.classes, part)

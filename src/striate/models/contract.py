@@ -6,7 +6,7 @@ Everything that looks into a network, transfers it or exports it needs no more t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import ClassVar
@@ -41,6 +41,15 @@ class Classifier(nn.Module, ABC):
     @abstractmethod
     def replace_head(self, classes: int) -> None:
         """Replace the last layer by a fresh one for another number of classes."""
+
+    def prepare(self, batches: Iterable[Tensor]) -> None:
+        """Take from training pictures what initial weights need of them; most networks need nothing.
+
+        Called once between building and training. It must be a pure function of the pictures, and draw nothing.
+
+        Args:
+            batches: Network inputs, N C H W, made when they are asked for.
+        """
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, N K, of normalised pictures, N C H W."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import nn
 
 
@@ -27,3 +28,16 @@ def kaiming_hidden(dense: nn.Sequential) -> None:
     for layer in layers[:-1]:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def copy_input(network: nn.Module) -> None:
+    """Make each odd-sided convolution's first filters, as many as it has inputs, copy one input map each.
+
+    The others stay as drawn. Without residual connections, this too lets pictures reach the last layer from the
+    first step on (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498, 3.3; the Dirac
+    initialisation of Zagoruyko and Komodakis 2017 does so to all filters).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and all(side % 2 for side in module.kernel_size):
+            nn.init.dirac_(module.weight[: module.in_channels])

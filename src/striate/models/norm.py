@@ -1,11 +1,15 @@
 """Normalisation chosen by one word, so that one network can be compared with and without it.
 
-| norm      | mean and variance over                    | source                                         |
-|-----------|-------------------------------------------|------------------------------------------------|
-| `batch`   | the batch and all positions, per channel  | Ioffe and Szegedy 2015                         |
-| `group:G` | all positions of one of G channel groups  | Wu and He 2018; `group:1` takes all channels   |
-| `layer`   | the channels, at each position            | Ba, Kiros and Hinton 2016; ConvNeXt's variant  |
-| `none`    |                                           |                                                |
+| norm          | mean and variance over                    | source                                         |
+|---------------|-------------------------------------------|------------------------------------------------|
+| `batch`       | the batch and all positions, per channel  | Ioffe and Szegedy 2015                         |
+| `batch-shift` | the same, and no scale after it           | Page 2019, "How to train your ResNet 8"        |
+| `group:G`     | all positions of one of G channel groups  | Wu and He 2018; `group:1` takes all channels   |
+| `layer`       | the channels, at each position            | Ba, Kiros and Hinton 2016; ConvNeXt's variant  |
+| `none`        |                                           |                                                |
+
+`batch-shift` learns biases only, and takes 0.4 of its running statistics from each batch, or M with
+`batch-shift:M`: statistics that lag behind spoil short runs, in which weights move fast.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from striate.core.errors import SettingsError
+
+SHIFT, FAST = "batch-shift", 0.4
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -46,6 +52,8 @@ def feature_norm(norm: str, channels: int, eps: float = 1e-5) -> nn.Module:
         return nn.Identity()
     if norm == "batch":
         return nn.BatchNorm2d(channels, eps)
+    if isinstance(norm, str) and norm.startswith(SHIFT):
+        return _without_scale(nn.BatchNorm2d(channels, eps, _momentum(norm)))
     if norm == "layer":
         return ChannelLayerNorm(channels, eps)
     return nn.GroupNorm(_groups(norm, channels), channels, eps)
@@ -61,16 +69,35 @@ def dense_norm(norm: str, width: int) -> nn.Module:
         return nn.Identity()
     if norm == "batch":
         return nn.BatchNorm1d(width)
+    if isinstance(norm, str) and norm.startswith(SHIFT):
+        return _without_scale(nn.BatchNorm1d(width, momentum=_momentum(norm)))
     if norm == "layer":
         return nn.LayerNorm(width)
     return nn.GroupNorm(_groups(norm, width), width)
+
+
+def _without_scale(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
+    norm.weight.requires_grad_(False)
+    return norm
+
+
+def _momentum(norm: str) -> float:
+    if norm == SHIFT:
+        return FAST
+    try:
+        momentum = float(norm.removeprefix(f"{SHIFT}:"))
+    except ValueError:
+        momentum = 0.0
+    if not 0 < momentum <= 1:
+        raise SettingsError("no momentum of running statistics", where=norm, fix="use batch-shift:M with 0 < M ≤ 1")
+    return momentum
 
 
 def _groups(norm: object, channels: int) -> int:
     kind, _, number = norm.partition(":") if isinstance(norm, str) else ("", "", "")
     if kind != "group" or not (number.isascii() and number.isdigit()) or int(number) < 1:
         raise SettingsError(
-            "unknown normalisation", where=norm, fix="norm is batch, layer, none or group:G, as group:8"
+            "unknown normalisation", where=norm, fix="norm is batch, batch-shift, layer, none or group:G, as group:8"
         )
     if channels % int(number):
         raise SettingsError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,6 +23,10 @@ class OneLogit(Classifier):
     def __init__(self, net: Classifier) -> None:
         super().__init__()
         self.net = net
+
+    def prepare(self, batches: Iterable[Tensor]) -> None:
+        """Give the network what it needs of the training pictures."""
+        self.net.prepare(batches)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the network's features, N F h w."""

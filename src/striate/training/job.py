@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
 from striate.core.paths import is_there, to_type
 from striate.core.settings import TrainSettings
+from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.data.duplicates import picture_hashes, shared_with_training
-from striate.data.loader import Loader
+from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
@@ -145,7 +147,7 @@ def prepare(
         settings = settings.with_values(data_dir=settings.data_dir.absolute())
     splits = open_data(data, settings, settings.seed)
     plan = make_plan(settings, splits)
-    model = _build(plan, device)
+    model = _build(plan, splits, device)
     Penalty(model, plan.settings)  # says now whether its patterns match
     outcome: dict[str, Any] = {}
     work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
@@ -159,7 +161,7 @@ def prepare(
             "precision": f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step",
         }
         plan = replace(plan, settings=plan.settings.with_values(precision=outcome["chosen"]), reasons=reasons)
-        model = _build(plan, device)
+        model = _build(plan, splits, device)
     config = RunConfig(
         striate=__version__,
         data=splits.source,
@@ -212,12 +214,22 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
     splits = run.open_data(settings)
     run.note_another_machine(describe_machine(device))
     plan = Plan(settings, run.config.architecture, run.config.spec, run.config.reasons)
-    return Job(splits, _build(plan, device), run)
+    return Job(splits, _build(plan, splits, device), run)
 
 
-def _build(plan: Plan, device: torch.device) -> Classifier:
+def _build(plan: Plan, data: Splits, device: torch.device) -> Classifier:
     torch.manual_seed(plan.settings.seed)
-    return place(build(plan.architecture, plan.spec), device)
+    model = place(build(plan.architecture, plan.spec), device)
+    # in a resumed run too, whose checkpoint replaces the weights: it may have been stopped before the first one
+    model.prepare(_some_inputs(data, plan.spec, device))
+    return model
+
+
+def _some_inputs(data: Splits, spec: ImageSpec, device: torch.device) -> Iterator[Tensor]:
+    """Yield network inputs of training pictures, spread evenly: of as many pixels as 5,000 of 32×32 have."""
+    _, height, width = spec.input_shape
+    sample = data.train.spread(min(5000, max(1, 5000 * 32 * 32 // (height * width))))
+    yield from in_order(sample, spec, max(1, 500 * 32 * 32 // (height * width)), device)
 
 
 def _precision_race(model: Classifier, data: Splits, plan: Plan, device: torch.device) -> dict[str, Any]:

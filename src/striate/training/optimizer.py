@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +17,28 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from striate.core.settings import OptimizerSettings
+from striate.training.muon import muon
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Parameters that move alike: by one rule, at a multiple of the rate, with one weight decay."""
+
+    rule: str
+    multiple: float
+    decay: float
+    parameters: list[nn.Parameter]
+
+
 class Optimizer:
-    """SGD with (Nesterov) momentum, Adam or AdamW over a network's trainable parameters.
+    """SGD with (Nesterov) momentum, Adam, AdamW or Muon over a network's trainable parameters.
 
     Weight decay is not applied to norms and biases (parameters of fewer than two axes): shrinking them
-    does not regularise the function but shifts it.
+    does not regularise the function but shifts it. Biases can have a rate of their own. Muon moves the filters of
+    convolutions and dense layers; the last layer, norms and biases are left to SGD at `sgd_lr`.
 
     Args:
         model: The network; its parameters are updated in place.
@@ -37,11 +50,8 @@ class Optimizer:
         parameters = [p for p in model.parameters() if p.requires_grad]
         # one kernel for all parameters, which on CUDA can also skip the update without asking the processor
         self.fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
-        self.groups = [
-            (settings.weight_decay or 0.0, [p for p in parameters if p.ndim >= 2]),
-            (0.0, [p for p in parameters if p.ndim < 2]),
-        ]
-        slots = ("momentum",) if settings.optimizer == "sgd" else ("mean", "square")
+        self.groups = _groups(model, settings)
+        slots = ("momentum",) if settings.optimizer in ("sgd", "muon") else ("mean", "square")
         self.buffers = {
             slot: {p: torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters} for slot in slots
         }
@@ -61,29 +71,36 @@ class Optimizer:
             rate: The learning rate.
             skip: On CUDA, a tensor of one float on the device; where it is 1 nothing is changed.
         """
-        for decay, group in self.groups:
-            parameters = [p for p in group if p.grad is not None]
+        for group in self.groups:
+            parameters = [p for p in group.parameters if p.grad is not None]
             if parameters:
-                self._update(parameters, rate, decay, skip)
+                self._update(group, parameters, rate * group.multiple, skip)
 
-    def _update(self, parameters: list[nn.Parameter], rate: float, decay: float, skip: Tensor | None) -> None:
+    def _update(self, group: _Group, parameters: list[nn.Parameter], rate: float, skip: Tensor | None) -> None:
         tensors: list[Tensor] = list(parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
         s = self.settings
-        if s.optimizer == "sgd":
+        if group.rule == "muon":
+            muon(
+                tensors, gradients, [self.buffers["momentum"][p] for p in parameters], lr=rate,
+                momentum=s.momentum, nesterov=s.nesterov, weight_decay=group.decay, renormalize=s.renormalize,
+                skip=skip,
+            )  # fmt: skip
+            return
+        if group.rule == "sgd":
             # momentum starts from zero: the first step equals torch's, whose buffer starts as the gradient
             buffers: list[Tensor | None] = [self.buffers["momentum"][p] for p in parameters]
             sgd(
-                tensors, gradients, buffers, fused=self.fused, found_inf=skip, weight_decay=decay, lr=rate,
+                tensors, gradients, buffers, fused=self.fused, found_inf=skip, weight_decay=group.decay, lr=rate,
                 momentum=s.momentum, dampening=0.0, nesterov=s.nesterov and s.momentum > 0, maximize=False,
             )  # fmt: skip
             return
-        rule = adam if s.optimizer == "adam" else adamw
+        rule = adam if group.rule == "adam" else adamw
         rule(
             tensors, gradients, [self.buffers["mean"][p] for p in parameters],
             [self.buffers["square"][p] for p in parameters], [], [self.steps[p] for p in parameters],
             fused=self.fused, found_inf=skip, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=rate,
-            weight_decay=decay, eps=EPSILON, maximize=False,
+            weight_decay=group.decay, eps=EPSILON, maximize=False,
         )  # fmt: skip
 
     def tensors(self) -> dict[str, Tensor]:
@@ -95,6 +112,35 @@ class Optimizer:
         """Put back what `tensors` returned."""
         for name, own in self.tensors().items():
             own.copy_(tensors[name])
+
+
+def _groups(model: nn.Module, settings: OptimizerSettings) -> list[_Group]:
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = [p for p in named.values() if p.ndim >= 2]
+    biases = [p for name, p in named.items() if p.ndim < 2 and name.rpartition(".")[2] == "bias"]
+    others = [p for name, p in named.items() if p.ndim < 2 and name.rpartition(".")[2] != "bias"]
+    decay, rule, multiple = settings.weight_decay or 0.0, settings.optimizer, 1.0
+    groups = []
+    if settings.optimizer == "muon":
+        assert settings.lr is not None
+        assert settings.sgd_lr is not None
+        filters = {id(p) for p in hidden_filters(model)}
+        groups = [_Group("muon", 1.0, decay, [p for p in matrices if id(p) in filters])]
+        matrices = [p for p in matrices if id(p) not in filters]
+        rule, multiple = "sgd", settings.sgd_lr / settings.lr
+    return [
+        *groups,
+        _Group(rule, multiple, decay, matrices),
+        _Group(rule, multiple, 0.0, others),
+        _Group(rule, multiple * settings.bias_lr, 0.0, biases),
+    ]
+
+
+def hidden_filters(model: nn.Module) -> list[nn.Parameter]:
+    """Return the trainable weights of all convolutions and dense layers but the last, which makes the logits."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    weights = [layer.get_parameter("weight") for layer in layers[:-1]]
+    return [weight for weight in weights if weight.requires_grad]
 
 
 def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:

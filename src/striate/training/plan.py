@@ -24,8 +24,9 @@ STEPS_PER_DIFFICULTY = 13_500
 EPOCHS = (3, 20)
 BATCH = (16, 128)
 STEPS_PER_EPOCH = 20
-PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3}
-WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2}
+PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3, "muon": 0.05}
+MUON_SGD_LR = 0.14
+WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2, "muon": 5e-4}
 FAST_WIDTHS = {1: (16, 64, 128, 256, 256, 256), 3: (32, 64, 128, 256, 256, 256)}  # by channels
 LAST_SIDE = 7
 
@@ -49,8 +50,9 @@ class Plan:
     def lines(self) -> list[str]:
         """Return the plan in five lines, for people."""
         s = self.settings
+        flip = "by turns" if s.flip and s.alternate_flip else s.flip
         moves = {
-            "flip": s.flip, "flip_vertical": s.flip_vertical, "rotate": s.rotate, "shift": s.shift, "zoom": s.zoom,
+            "flip": flip, "flip_vertical": s.flip_vertical, "rotate": s.rotate, "shift": s.shift, "zoom": s.zoom,
             "crop_scale": s.crop_scale < 1 and s.crop_scale, "brightness": s.brightness, "contrast": s.contrast,
             "saturation": s.saturation, "hue": s.hue, "erase": s.erase, "mixup": s.mixup, "cutmix": s.cutmix,
         }  # fmt: skip
@@ -63,6 +65,8 @@ class Plan:
             pictures.append("crop {}×{}".format(*self.spec.crop))
         if s.normalize != "data":
             pictures.append(f"normalize {s.normalize}")
+        if s.views > 1:
+            pictures.append(f"{s.views} views")
         epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         options += " one logit" if self.architecture.one_logit else ""
@@ -100,6 +104,8 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         crop=(settings.crop, settings.crop) if settings.crop and settings.crop <= least else None,
         whiten=settings.normalize == "picture",
         multi_label=data.multi_label,
+        views=settings.views,
+        views_below=settings.views_below,
     )
     side = min(spec.input_shape[1:])
     chosen: dict[str, Any] = {}
@@ -120,7 +126,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     options: dict[str, Any] = {}
     if model == "fast":
         options["widths"] = _fast_widths(side, spec.channels)
-    variants = ("norm", "dropout", "small")
+    variants = ("norm", "stem", "depth", "activation", "identity", "logit_scale", "dropout", "small")
     options |= {key: value for key in variants if (value := getattr(settings, key)) is not None}
 
     batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)
@@ -138,6 +144,8 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     # noise of the gradient grows with rate / batch: a smaller batch wants a smaller rate
     scale = min(1.0, math.sqrt(batch / BATCH[1]))
     choose("lr", PEAK_LR[settings.optimizer] * scale, f"{settings.optimizer} with batches of {batch}")
+    if settings.optimizer == "muon":
+        choose("sgd_lr", MUON_SGD_LR * scale, f"as sgd alone, with batches of {batch}")
     choose("weight_decay", WEIGHT_DECAY[settings.optimizer], f"usual for {settings.optimizer}")
     choose("label_smoothing", 0.1, "short schedules gain from it")
     choose(
@@ -171,6 +179,12 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
         problems.append("saturation and hue have no effect on grey pictures: leave them out, or use --channels 3")
     if settings.one_logit and spec.multi_label:
         problems.append("one_logit tells two classes apart; here every class has a logistic output: leave it out")
+    if settings.alternate_flip and not settings.flip:
+        problems.append("alternate_flip needs flip: leave it out, or use --flip if mirrored pictures keep their label")
+    if settings.views in (2, 6) and not (data.mirror_safe or settings.flip):
+        problems.append(f"of {settings.views} views some are mirrored, which would change labels: use --views 3 or 1")
+    if settings.views_below < 1 and settings.views == 1:
+        problems.append("views_below says which pictures get more views than one: use --views 2, 3 or 6")
     if settings.patience is not None and data.val is None:
         problems.append("patience needs a validation part: use --val-share")
     _, height, width = spec.input_shape

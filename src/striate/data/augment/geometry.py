@@ -73,7 +73,7 @@ def draw_geometry(
     if seen is None and not (settings.flip or settings.flip_vertical or settings.shift or _interpolates(settings)):
         return None
     none = torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
-    mirror = chance(Stream.FLIP_HORIZONTAL) < 0.5 if settings.flip else none
+    mirror = _draw_mirror(settings.alternate_flip, seed, epoch, indices) if settings.flip else none
     flip = chance(Stream.FLIP_VERTICAL) < 0.5 if settings.flip_vertical else none
     shift = torch.zeros(len(indices), 2, dtype=torch.int64, device=indices.device)
     if settings.shift:
@@ -93,6 +93,17 @@ def draw_geometry(
 
 def _interpolates(settings: AugmentSettings) -> bool:
     return bool(settings.rotate or settings.zoom or settings.crop_scale < 1)
+
+
+def _draw_mirror(alternate: bool, seed: int, epoch: int, indices: Tensor) -> Tensor:
+    """Return which samples are mirrored, bool, N.
+
+    Alternating, what the first epoch drew is turned round in every other epoch, so that two epochs show both sides
+    of every picture instead of one of them twice (Jordan, "94% on CIFAR-10 in 3.29 seconds", arXiv 2404.00498, 3.6).
+    """
+    if alternate:
+        return (uniform(seed, 0, indices, Stream.FLIP_HORIZONTAL) < 0.5) ^ bool(epoch % 2)
+    return uniform(seed, epoch, indices, Stream.FLIP_HORIZONTAL) < 0.5
 
 
 def _draw_window(size: tuple[int, int], seen: tuple[int, int], seed: int, epoch: int, indices: Tensor) -> Tensor:

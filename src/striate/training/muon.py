@@ -1,0 +1,93 @@
+"""Muon: momentum whose direction is orthogonalised, for the filters of convolutions and dense layers.
+
+A filter bank is a matrix, outputs × inputs. The gradient's few large singular values would drown the rest;
+Muon puts near 1 in the place of all of them, so that every direction of a layer moves equally far
+(Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024). Fixing the length of the
+weights beside it is from the same author's CIFAR-10 speed records (Jordan, "94% on CIFAR-10 in 3.29 seconds
+on a single GPU", arXiv 2404.00498, and its later versions).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# of the odd polynomial a x + b x³ + c x⁵, steepest at 0 of those that keep [0, 1] near 1 when repeated (Jordan)
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+STEPS = 3
+
+
+def orthogonalize(matrices: Tensor, steps: int = STEPS) -> Tensor:
+    """Return U f(S) Vᵀ of each matrix U S Vᵀ, in the matrices' own precision; a zero matrix stays zero.
+
+    f is the repeated quintic Newton–Schulz step on the singular values, divided by their Euclidean norm: after
+    five steps it takes [0.01, 1] into [0.68, 1.13], after three [0.1, 1]. Only products of matrices are needed.
+
+    Args:
+        matrices: Floating, … M N.
+        steps: How often the polynomial is applied.
+    """
+    a, b, c = COEFFICIENTS
+    if matrices.shape[-2] > matrices.shape[-1]:
+        return orthogonalize(matrices.mT, steps).mT
+    # by the largest value first, since the squares of small numbers are zero
+    x: Tensor = matrices / matrices.abs().amax((-2, -1), keepdim=True).clamp_min(torch.finfo(matrices.dtype).tiny)
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1)
+    for _ in range(steps):
+        gram = x @ x.mT  # on the shorter side
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+def orthogonalize_filters(filters: Sequence[Tensor], steps: int = STEPS) -> list[Tensor]:
+    """Return each filter bank (outputs, inputs, …) orthogonalised as the matrix outputs × (inputs · …).
+
+    Banks of equal matrices are one batch.
+    """
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    flat = [bank.reshape(len(bank), -1) for bank in filters]
+    for number, matrix in enumerate(flat):
+        alike[(matrix.shape[0], matrix.shape[1])].append(number)
+    done = list(filters)
+    for numbers in alike.values():
+        for number, matrix in zip(numbers, orthogonalize(torch.stack([flat[i] for i in numbers]), steps), strict=True):
+            done[number] = matrix.reshape(filters[number].shape)
+    return done
+
+
+@torch.no_grad()
+def muon(
+    filters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    buffers: Sequence[Tensor],
+    *,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+    renormalize: bool,
+    skip: Tensor | None = None,
+) -> None:
+    """Update filter banks and their momentum in place: m ← μ m + g, W ← W' − lr · orth(g + μ m).
+
+    Args:
+        filters: W, each of two or more axes, outputs first.
+        gradients: g.
+        buffers: m, zero before the first step.
+        lr: Share of its length by which a bank of fixed length turns.
+        momentum: μ.
+        nesterov: False puts m itself in the place of g + μ m.
+        weight_decay: W' = W (1 − lr · decay), apart from the momentum as in AdamW.
+        renormalize: W' = W · √outputs / ‖W‖ instead: filters of length 1 on average, whatever was added.
+        skip: A tensor of one float; where it is 1 nothing is changed, whatever the gradients hold.
+    """
+    moved = [torch.add(g, m, alpha=momentum) for g, m in zip(gradients, buffers, strict=True)]
+    directions = [torch.add(g, m, alpha=momentum) for g, m in zip(gradients, moved, strict=True)] if nesterov else moved
+    for w, m, new, turn in zip(filters, buffers, moved, orthogonalize_filters(directions), strict=True):
+        kept = w * (len(w) ** 0.5 / w.norm()) if renormalize else w * (1 - lr * weight_decay)
+        kept = kept.sub_(turn, alpha=lr)
+        m.copy_(new if skip is None else torch.where(skip > 0, m, new))
+        w.copy_(kept if skip is None else torch.where(skip > 0, w, kept))

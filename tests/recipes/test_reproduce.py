@@ -11,8 +11,8 @@ from striate.cli.main import main
 from striate.core.errors import Interrupted, SettingsError
 from striate.core.registry import Registry
 from striate.recipes import Recipe
-from striate.recipes import reproduce as module
-from striate.recipes.reproduce import as_json, from_json, reproduce, table
+from striate.recipes.reproduce import reproduce
+from striate.recipes.result import as_json, from_json, table
 from striate.training import loop
 
 QUICK = {"epochs": 2, "first": 100, "precision": "fp32", "model": "fast"}
@@ -25,7 +25,8 @@ def recipes(monkeypatch) -> Registry[Recipe]:
         known.register(name)(
             Recipe(name, "A claim.", "000", "digits", {**QUICK, "lr": 0.01}, published, QUICK, seeds=seeds)
         )
-    monkeypatch.setattr(module, "RECIPES", known)
+    monkeypatch.setattr("striate.recipes.reproduce.RECIPES", known)
+    monkeypatch.setattr("striate.recipes.result.RECIPES", known)
     monkeypatch.setattr("striate.recipes.RECIPES", known)
     return known
 

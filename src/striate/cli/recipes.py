@@ -11,7 +11,7 @@ from striate.core.errors import SettingsError
 from striate.core.paths import user_path
 
 if TYPE_CHECKING:
-    from striate.recipes.reproduce import Row
+    from striate.recipes.result import Row
 
 AsJson = Annotated[bool, Parameter(help="Write the result as JSON.", negative="")]
 DataDir = Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")]
@@ -63,8 +63,8 @@ def reproduce(
     from striate.explain.drawing import save_figure
     from striate.recipes import RECIPES
     from striate.recipes.figure import reproduction_figure
-    from striate.recipes.reproduce import as_json, table, together
     from striate.recipes.reproduce import reproduce as run_all
+    from striate.recipes.result import as_json, table, together
     from striate.runs.atomic import replace_file
 
     chosen = names or list(RECIPES)
@@ -95,7 +95,7 @@ def _kept(path: Path, quick: bool) -> list[Row]:
     """Return the rows of an earlier reproduction of the same kind in the same folder."""
     from json import loads
 
-    from striate.recipes.reproduce import from_json
+    from striate.recipes.result import from_json
 
     if not path.is_file():
         return []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from striate.recipes.reproduce import REHEARSAL, Row
+from striate.recipes.result import REHEARSAL, Row
 
 DOCUMENT, OURS, PUBLISHED = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito's palette
 

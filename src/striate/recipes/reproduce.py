@@ -3,78 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 from striate.core.errors import SettingsError
 from striate.core.paths import to_type
 from striate.core.settings import TrainSettings
 from striate.data.sources.registry import locate_folder
-from striate.evaluation.metrics import wilson_interval
 from striate.recipes.recipe import RECIPES, Recipe
+from striate.recipes.result import Outcome, Row
 from striate.runs.folder import MAY_CHANGE, Run
 from striate.training import job as jobs
 
 QUICK = {"epochs": 1, "first": 2000}
-REHEARSAL = "A rehearsal (--quick)"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one system came to on the test part, over its seeds.
-
-    Args:
-        accuracies: Of each seed.
-        count: Test pictures.
-        seconds: Time of training and of validating between its epochs, as the number of epochs times their median,
-            which a pause of the machine does not change; of several seeds, the median.
-        steps: Mini-batches trained on.
-        given: Settings that differ from Striate's own choice, as they were given.
-    """
-
-    accuracies: list[float]
-    count: int
-    seconds: float
-    steps: int
-    given: Mapping[str, Any]
-
-    @property
-    def accuracy(self) -> float:
-        """The mean over the seeds."""
-        return mean(self.accuracies)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of one run with that accuracy."""
-        return wilson_interval(round(self.accuracy * self.count), self.count)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One recipe: published, measured here as the document means it, ours.
-
-    Args:
-        recipe: Its name.
-        data: What it ran on.
-        published: The document's figure for held-out pictures, None where it gives none.
-        document, ours: What came out.
-        quick: Whether this was a rehearsal of one epoch on few pictures.
-    """
-
-    recipe: str
-    data: str
-    published: float | None
-    document: Outcome
-    ours: Outcome
-    quick: bool
-
-    @property
-    def ratio(self) -> float:
-        """How many times less time ours took."""
-        return self.document.seconds / self.ours.seconds
 
 
 def reproduce(
@@ -143,41 +86,3 @@ def _run(name: str, data: str, settings: Mapping[str, Any], out: Path) -> Run:
             fix=f"use another --out, or remove it: {to_type('rm', '-r', path)}",
         )
     return run if run.is_finished else jobs.resume(path, {}).complete()
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [
-        "| recipe | data | published | as the document means it (95 %) | time | ours (95 %) | time | times faster |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        published = "none given" if row.published is None else f"{row.published:.4f}"
-        cells = [f"`{row.recipe}`", row.data, published]
-        for outcome in (row.document, row.ours):
-            low, high = outcome.interval
-            seeds = f", mean of {len(outcome.accuracies)}" if len(outcome.accuracies) > 1 else ""
-            cells += [f"{outcome.accuracy:.4f} ({low:.4f}–{high:.4f}{seeds})", f"{outcome.seconds:,.0f} s"]
-        lines.append(f"| {' | '.join([*cells, f'{row.ratio:.1f}'])} |")
-    if any(row.quick for row in rows):
-        lines.append(f"\n{REHEARSAL}: the accuracies and times of one epoch on few pictures mean nothing.")
-    return "\n".join(lines)
-
-
-def together(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
-    """Return all rows in the order of the recipes, the new one where there are two of a recipe."""
-    rows = {row.recipe: row for row in [*old, *new]}
-    return [rows[name] for name in RECIPES if name in rows]
-
-
-def as_json(rows: Iterable[Row], machine: Mapping[str, object]) -> dict[str, Any]:
-    """Return the rows and the machine as plain JSON values."""
-    return {"machine": dict(machine), "rows": [asdict(row) for row in rows]}
-
-
-def from_json(content: Mapping[str, Any]) -> list[Row]:
-    """Return the rows that `as_json` wrote."""
-    return [
-        Row(**{**row, "document": Outcome(**row["document"]), "ours": Outcome(**row["ours"])})
-        for row in content["rows"]
-    ]

@@ -53,8 +53,11 @@ class ClassScore:
 
 def class_scores(confusion: Tensor, classes: Sequence[str]) -> list[ClassScore]:
     """Return each class's scores from a confusion matrix (rows: true)."""
-    hits = confusion.diagonal().tolist()
-    truly, predicted = confusion.sum(1).tolist(), confusion.sum(0).tolist()
+    return scores_from_counts(classes, confusion.diagonal(), confusion.sum(1), confusion.sum(0))
+
+
+def scores_from_counts(classes: Sequence[str], hits: Tensor, truly: Tensor, predicted: Tensor) -> list[ClassScore]:
+    """Return each class's scores from its numbers of hits, true pictures and predicted ones, int64 K each."""
     return [
         ClassScore(
             name=name,
@@ -63,7 +66,7 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> list[ClassScore]:
             recall=hit / t if t else None,
             f1=f1_score(hit, t, p) if t else None,
         )
-        for name, hit, t, p in zip(classes, hits, truly, predicted, strict=True)
+        for name, hit, t, p in zip(classes, hits.tolist(), truly.tolist(), predicted.tolist(), strict=True)
     ]
 
 

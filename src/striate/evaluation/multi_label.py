@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from striate.evaluation.metrics import ClassScore, f1_score
+from striate.evaluation.metrics import ClassScore, f1_score, scores_from_counts
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,9 @@ def label_scores(logits: Tensor, predictions: Tensor, labels: Tensor, classes: S
         predictions, labels: Bool, N K.
         classes: The K names.
     """
-    hits = (predictions & labels).sum(0).tolist()
-    truly, predicted = labels.sum(0).tolist(), predictions.sum(0).tolist()
-    return [
-        LabelScore(
-            name=name,
-            count=t,
-            precision=hit / p if p else None,
-            recall=hit / t if t else None,
-            f1=f1_score(hit, t, p) if t else None,
-            average_precision=average_precision(logits[:, k], labels[:, k]),
-        )
-        for k, (name, hit, t, p) in enumerate(zip(classes, hits, truly, predicted, strict=True))
-    ]
+    scores = scores_from_counts(classes, (predictions & labels).sum(0), labels.sum(0), predictions.sum(0))
+    precisions = [average_precision(column, truth) for column, truth in zip(logits.mT, labels.mT, strict=True)]
+    return [LabelScore(**vars(score), average_precision=one) for score, one in zip(scores, precisions, strict=True)]
 
 
 def average_precision(scores: Tensor, labels: Tensor) -> float | None:

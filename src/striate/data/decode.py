@@ -33,6 +33,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from striate.core.errors import DataError
 from striate.core.paths import to_type
 from striate.core.spec import ImageSpec, Interpolation, Resize
+from striate.data.jpeg import decode_plain
 
 Pixels = NDArray[np.uint8]  # H W C
 
@@ -41,6 +42,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 64_000_000  # under Pillow's own warning level of 89 million
+SMALLER_FROM = 4  # how many times as large as wanted a JPEG is not decoded at full size
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
@@ -112,7 +114,7 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
 
 def comes_smaller(picture: Image.Image, side: int) -> bool:
     """Return whether a picture that is wanted with longer side `side`, in pixels, is not decoded at full size."""
-    return isinstance(picture, JpegImageFile) and min(picture.size) >= 4 * side
+    return isinstance(picture, JpegImageFile) and min(picture.size) >= SMALLER_FROM * side
 
 
 def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:
@@ -261,11 +263,18 @@ def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = N
         name, data = where or source, read_bytes(source)
     if not data:
         raise DataError("empty file", where=name, fix="replace or remove it")
-    return picture_to_spec(open_picture(data, name, max(spec.height, spec.width)), spec, name)
+    side = max(spec.height, spec.width)
+    pixels = decode_plain(data, MAX_PIXELS, SMALLER_FROM * side)
+    if pixels is not None and pixels.shape[2] == spec.channels:
+        return _to_spec(pixels, spec)
+    return picture_to_spec(open_picture(data, name, side), spec, name)
 
 
 def picture_to_spec(picture: Image.Image, spec: ImageSpec, where: object = "picture") -> Pixels:
     """Return an open picture's pixels as the network sees them, centre crop included: uint8 H W C."""
-    pixels = to_pixels(picture, spec.channels, spec.background, where)
+    return _to_spec(to_pixels(picture, spec.channels, spec.background, where), spec)
+
+
+def _to_spec(pixels: Pixels, spec: ImageSpec) -> Pixels:
     fitted = fit(pixels, spec.height, spec.width, spec.resize, spec.interpolation, spec.background)
     return fitted[spec.centre]

@@ -146,7 +146,7 @@ def _draw_cells(panel: Panel, axis: Axes) -> None:
     axis.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="0.75", linewidth=0.6)
     texts = panel.texts or [[number_text(value) for value in row] for row in panel.values]
     longest = max(sum(SIGN if letter in "×−" else DIGIT for letter in text) for row in texts for text in row)
-    size = min(9.0, 0.92 * CELL * 72 / max(longest, 1.0))
+    size = min(9.0, 0.86 * CELL * 72 / max(longest, 1.0))
     for i, j in np.ndindex(rows, columns):
         colour = "0.45" if panel.in_border[i, j] else "black"
         axis.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=colour, parse_math=False)

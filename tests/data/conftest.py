@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 
 import striate.data.find
+from striate.data import cache
 
 
 @pytest.fixture
@@ -23,3 +25,11 @@ def nothing_on_this_machine(tmp_path, monkeypatch, request):
 
     for name in ("MNIST", "FashionMNIST", "CIFAR10"):
         monkeypatch.setattr(f"torchvision.datasets.{name}", unreachable)
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch) -> Path:
+    """Keep every folder, however small, in a cache of this test's own; return its place."""
+    monkeypatch.setattr(cache, "WORTH", 0.0)
+    monkeypatch.setenv("STRIATE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "pictures"

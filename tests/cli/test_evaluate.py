@@ -17,6 +17,13 @@ def model(make_spec, save_untrained) -> Path:
     return save_untrained(make_spec(channels=3, side=16, classes=2).model_copy(update={"classes": ("cats", "dogs")}))
 
 
+def test_evaluate_repeats_what_training_measured(run: Path, capsys) -> None:
+    assert main(["evaluate", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "evaluation.json").read_text())["test"]
+    assert main(["evaluate", str(run)]) == 0
+    assert "confusion" in capsys.readouterr().out
+
+
 def test_one_class_is_enough(model: Path, picture_folder, capsys) -> None:
     folder = picture_folder(dogs=1)
     assert main(["evaluate", str(model), str(folder), "--json"]) == 0

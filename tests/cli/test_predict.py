@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -34,6 +35,29 @@ def predict(*arguments: object) -> int:
     return main(["predict", *map(str, arguments), "--device", "cpu"])
 
 
+def test_predict_prints_evaluations_row_for_each_picture(run: Path, photos: Path, capsys) -> None:
+    rows = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+    assert rows
+    pictures = [str(photos / row["path"]) for row in rows]
+    assert main(["predict", str(run), *pictures, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line, row, path in zip(lines, rows, pictures, strict=True):
+        assert (line["path"], line["class"]) == (path, row["prediction"])
+        for name, probability in line["probabilities"].items():
+            assert probability == pytest.approx(float(row[f"p({name})"]), abs=2e-6)
+    assert main(["predict", str(run), pictures[0]]) == 0
+    path, name, probability = capsys.readouterr().out.rstrip().split("\t")
+    assert (path, name) == (pictures[0], rows[0]["prediction"])
+    assert float(probability) == pytest.approx(float(rows[0][f"p({name})"]), abs=6e-5)
+
+
+def test_predict_takes_folders(run: Path, photos: Path, capsys) -> None:
+    assert main(["predict", str(run), str(photos / "dark"), "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 30
+    assert all(len(line.split("\t")) == 5 for line in lines)
+
+
 def test_names_with_tabs_and_line_breaks_stay_in_their_cell(model: Path, capsys) -> None:
     pictures = [f"{name}.png" for name in ESCAPED]
     draw(*pictures)
@@ -58,6 +82,28 @@ def test_json_keeps_names_exactly(model: Path, capsys) -> None:
     values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [value["path"] for value in values] == pictures
     assert all(tuple(value["probabilities"]) == tuple(ESCAPED) for value in values)
+
+
+def test_predict_says_what_it_left_aside_in_a_folder(run: Path, tmp_path: Path, capsys) -> None:
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "b.heic").write_bytes(b"x")
+    (tmp_path / ".hidden.png").write_bytes(b"x")
+    (tmp_path / "c.png").symlink_to("nowhere.png")
+    assert main(["predict", str(run), str(tmp_path)]) == 0
+    err = capsys.readouterr().err
+    for reason in ("(.heic)", "hidden", "dangling"):
+        assert reason in err
+
+
+def test_predict_names_bad_pictures_goes_on_and_exits_3(run: Path, photos: Path, tmp_path: Path, capsys) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("<html>")
+    good = str(photos / "dark" / "00.png")
+    assert main(["predict", str(run), good, str(bad), str(tmp_path / "absent.png"), good]) == 3
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert str(bad) in err
+    assert "absent.png" in err
 
 
 def test_a_folder_without_pictures_is_named_with_exit_3(model: Path, capsys) -> None:

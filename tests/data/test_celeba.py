@@ -15,7 +15,6 @@ import torchvision.datasets
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-import striate.data.find
 import striate.data.sources.celeba as celeba
 from striate.core import memory
 from striate.core.errors import DataError, ResourceError, SettingsError
@@ -41,11 +40,8 @@ VALUES[:, 18] = [1, 1, -1, -1] * 3
 
 
 @pytest.fixture
-def tree(tmp_path, monkeypatch) -> Path:
+def tree(tmp_path, nothing_on_this_machine) -> Path:
     """Return the data folder with a small CelebA in it, twelve faces of 218 × 178."""
-    monkeypatch.delenv("STRIATE_DATA", raising=False)
-    monkeypatch.setattr(striate.data.find, "DEBIAN", tmp_path / "debian")
-    monkeypatch.setattr(striate.data.find, "CACHE", tmp_path / "cache")
     folder = tmp_path / "data" / "celeba"
     (folder / "img_align_celeba").mkdir(parents=True)
     for seed, name in enumerate(NAMES):

@@ -18,6 +18,8 @@ from striate.core.errors import ModelFileError
 from striate.models import MODELS, Architecture, build
 from striate.models.pretrained import adapt_first_layer, head_names, load_weights
 
+from ..canary import Canary
+
 
 @settings(max_examples=40, deadline=None)
 @given(
@@ -152,16 +154,6 @@ def test_head_is_the_last_layers_weights(make_spec, name):
     last = list(dict(model.named_parameters()).items())[-2:]
     assert names == [name for name, _ in last]
     assert [len(parameter) for _, parameter in last] == [5, 5]
-
-
-class Canary:
-    """Unpickling this creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 def test_file_with_more_than_tensors_is_refused_and_its_code_not_run(tmp_path):

@@ -22,6 +22,8 @@ from striate.core.errors import ModelFileError
 from striate.models import MODELS, Architecture, build
 from striate.runs.model_file import ModelCard, load_model, read_card, save_model
 
+from ..canary import Canary
+
 
 @pytest.fixture
 def model_file(tmp_path: Path, make_spec) -> Path:
@@ -118,16 +120,6 @@ def test_equal_content_gives_equal_bytes(model_file: Path) -> None:
     for _ in range(5):
         save_model(again, loaded.model, loaded.card)
         assert again.read_bytes() == model_file.read_bytes()
-
-
-class Canary:
-    """Unpickling this creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 def as_pickle(path: Path, canary: Canary) -> None:

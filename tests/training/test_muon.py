@@ -125,7 +125,7 @@ def test_the_optimizer_gives_filters_to_muon_and_the_rest_to_torchs_sgd() -> Non
         layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(24, 3)]
         return nn.Sequential(*layers).double()
 
-    rates = {"lr": 0.1, "sgd_lr": 0.02, "bias_lr": 8, "momentum": 0.6, "weight_decay": 0.01}
+    rates = {"lr": 0.1, "sgd_lr": 0.2, "bias_lr": 8, "momentum": 0.6, "weight_decay": 0.01}
     s = OptimizerSettings.parse({"optimizer": "muon", **rates})
     ours, theirs = network(), network()
     optimizer = Optimizer(ours, s)
@@ -169,7 +169,7 @@ def test_what_muon_leaves_out_is_the_layer_that_makes_the_logits(name) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_on_cuda_a_step_of_infinite_loss_leaves_every_tensor_alone() -> None:
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(64, 3)).cuda()
-    s = OptimizerSettings.parse({"optimizer": "muon", "lr": 0.1, "sgd_lr": 0.1})
+    s = OptimizerSettings.parse({"optimizer": "muon", "lr": 0.1, "sgd_lr": 1})
     optimizer = Optimizer(model, s)
     before = [p.detach().clone() for p in model.parameters()]
     for p in model.parameters():

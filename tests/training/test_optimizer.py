@@ -63,7 +63,7 @@ def test_ten_steps_equal_torchs(settings) -> None:
 
 @pytest.mark.parametrize("rule", ["sgd", "adam", "adamw", "muon"])
 def test_saved_and_loaded_in_the_middle_it_goes_on_to_the_same_bits(rule: str) -> None:
-    s = OptimizerSettings.parse({"lr": 0.05, "sgd_lr": 0.02, "weight_decay": 0.01, "optimizer": rule})
+    s = OptimizerSettings.parse({"lr": 0.05, "sgd_lr": 0.4, "weight_decay": 0.01, "optimizer": rule})
 
     def steps(model: nn.Module, optimizer: Optimizer, numbers: range) -> None:
         for step in numbers:

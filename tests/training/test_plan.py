@@ -45,8 +45,7 @@ def test_muon_leaves_no_rate_open_and_options_of_the_network_reach_it(digits) ->
     options = {"stem": "whitened", "depth": 2, "activation": "gelu", "identity": True, "logit_scale": 0.2}
     plan = make_plan(TrainSettings.parse({"optimizer": "muon", **options}), digits)
     assert plan.settings.lr
-    assert plan.settings.sgd_lr
-    assert plan.reasons["sgd_lr"]
+    assert plan.reasons["lr"]
     assert {key: plan.architecture.options[key] for key in options} == options
     with pytest.raises(SettingsError, match="no option depth"):
         build(make_plan(TrainSettings.parse({"model": "lenet5", "depth": 2}), digits).architecture, plan.spec)

@@ -137,8 +137,8 @@ class OptimizerSettings(Settings):
         "sgd", description="Update rule; muon: of filters, with sgd for all else"
     )
     lr: float | None = chosen("Peak learning rate", gt=0, le=1000)
-    sgd_lr: float | None = chosen("Peak learning rate of what muon leaves to sgd", gt=0, le=1000)
-    bias_lr: float = Field(1.0, gt=0, le=1000, description="Learning rate of biases, as a multiple of the others'")
+    sgd_lr: float = Field(2.8, gt=0, le=1000, description="Learning rate of what muon leaves to sgd, as a multiple")
+    bias_lr: float = Field(1.0, gt=0, le=1000, description="Learning rate of biases, as a multiple")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD and muon")
     nesterov: bool = Field(True, description="Nesterov's form of the momentum of SGD and muon")
     renormalize: bool = Field(True, description="Muon keeps the length of each layer's filters instead of decaying it")

@@ -38,7 +38,7 @@ class Optimizer:
 
     Weight decay is not applied to norms and biases (parameters of fewer than two axes): shrinking them
     does not regularise the function but shifts it. Biases can have a rate of their own. Muon moves the filters of
-    convolutions and dense layers; the last layer, norms and biases are left to SGD at `sgd_lr`.
+    convolutions and dense layers; the last layer, norms and biases are left to SGD at `sgd_lr` times the rate.
 
     Args:
         model: The network; its parameters are updated in place.
@@ -122,12 +122,10 @@ def _groups(model: nn.Module, settings: OptimizerSettings) -> list[_Group]:
     decay, rule, multiple = settings.weight_decay or 0.0, settings.optimizer, 1.0
     groups = []
     if settings.optimizer == "muon":
-        assert settings.lr is not None
-        assert settings.sgd_lr is not None
         filters = {id(p) for p in hidden_filters(model)}
         groups = [_Group("muon", 1.0, decay, [p for p in matrices if id(p) in filters])]
         matrices = [p for p in matrices if id(p) not in filters]
-        rule, multiple = "sgd", settings.sgd_lr / settings.lr
+        rule, multiple = "sgd", settings.sgd_lr
     return [
         *groups,
         _Group(rule, multiple, decay, matrices),

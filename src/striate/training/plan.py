@@ -25,7 +25,6 @@ EPOCHS = (3, 20)
 BATCH = (16, 128)
 STEPS_PER_EPOCH = 20
 PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3, "muon": 0.05}
-MUON_SGD_LR = 0.14
 WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2, "muon": 5e-4}
 FAST_WIDTHS = {1: (16, 64, 128, 256, 256, 256), 3: (32, 64, 128, 256, 256, 256)}  # by channels
 LAST_SIDE = 7
@@ -144,8 +143,6 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     # noise of the gradient grows with rate / batch: a smaller batch wants a smaller rate
     scale = min(1.0, math.sqrt(batch / BATCH[1]))
     choose("lr", PEAK_LR[settings.optimizer] * scale, f"{settings.optimizer} with batches of {batch}")
-    if settings.optimizer == "muon":
-        choose("sgd_lr", MUON_SGD_LR * scale, f"as sgd alone, with batches of {batch}")
     choose("weight_decay", WEIGHT_DECAY[settings.optimizer], f"usual for {settings.optimizer}")
     choose("label_smoothing", 0.1, "short schedules gain from it")
     choose(

@@ -2,13 +2,16 @@
 
     python -m benchmarks.inference --rounds 5
 
-The same network, untrained, in a process of its own for every contestant and round: `fast` on 28×28 grey pictures and
-ResNet-18 on 224×224 colour ones, in batches of 1, 8 and 32. The clock goes from uint8 pictures in memory, N H W C, to
-probabilities in an array: what a server has to do for a decoded request. Striate answers by `Predictor.predict`, which
-also checks every picture and names every class; all contestants must come to the same probabilities.
+On the processor, the same untrained network, in a process of its own for every contestant and round: `fast` on 28×28
+grey pictures and ResNet-18 on 224×224 colour ones, in batches of 1, 8 and 32. The clock goes from uint8 pictures in
+memory, N H W C, to probabilities in an array: what a server has to do for a decoded request. Striate answers by
+`Predictor.predict`, which also checks every picture and names every class; all contestants must come to the same
+probabilities.
 
-Latency is the median over the calls of SECONDS seconds, the slowest of 20 beside it; ONNX Runtime is left out by name
-where it is not installed. Writes results/inference.json: a network is replaced, the other stays. --quick is one round.
+Latency is the median over the calls of some seconds, and what one call in 20 exceeds; ONNX Runtime is left out by
+name where it is not installed.
+
+Writes results/inference.json: a network is replaced, the other stays. --quick is one round.
 """
 
 from __future__ import annotations

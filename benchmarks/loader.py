@@ -99,7 +99,7 @@ def compare(name: str, options: Options) -> None:
     cache = Path(os.environ["STRIATE_CACHE"])
 
     def opened() -> Splits:
-        return load_data(str(folder), DataSettings())
+        return load_data(str(folder), DataSettings(channels=3))  # which is what torchvision makes of grey ones, too
 
     def first(number: int) -> Pass:
         shutil.rmtree(cache, ignore_errors=True)

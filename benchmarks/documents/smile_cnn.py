@@ -3,7 +3,8 @@
     python -m benchmarks.documents.smile_cnn FOLDER --target 0.90
 
 FOLDER holds faces of 64×64 pixels as {train,test}/{not_smile,smile}/picture, in CelebA's place, whose faces the
-document crops at random and resizes to that size; mirrored at random, as there. Corrected: labelled by smiles.
+document crops at random and resizes to that size; mirrored at random, as there. Grey ones are taken as colour ones.
+Corrected: labelled by smiles.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Clock(Callback):  # type: ignore[misc]
 
 def main() -> None:
     task = read_task(__doc__)
-    # without workers, which are slower where nothing is to be decoded
+    # no workers, which are slower where nothing is to be decoded; an incomplete last batch is left out, as by default
     loaders = DataLoaders.from_dsets(task.train, task.test, bs=task.program.batch_size, num_workers=0, device=DEVICE)
     rates = dict(task.program.rates)
     rate = rates.pop("lr")
@@ -44,7 +44,7 @@ def main() -> None:
     network = task.program.network()
     learner = Learner(loaders, network, loss_func=task.program.loss, opt_func=opt_func, lr=rate)
     clock = Clock()
-    with learner.no_bar(), learner.no_logging():
+    with learner.no_logging():
         learner.fit(task.epochs, cbs=clock)
         outputs, labels = learner.get_preds(dl=loaders.valid, act=torch.nn.Identity())
     accuracy = float((task.program.decide(outputs) == labels).float().mean())

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from benchmarks.inference import BATCHES, NEEDS, NETWORKS, clock, measure, onnx_runtime, striate_predictor, torch_eager
+from benchmarks.inference import BATCHES, NETWORKS, clock, measure, striate_predictor, torch_eager
 
 
 def test_striate_and_torch_come_to_the_same_probabilities(tmp_path: Path) -> None:
@@ -16,14 +15,6 @@ def test_striate_and_torch_come_to_the_same_probabilities(tmp_path: Path) -> Non
     eager = torch_eager("fast", tmp_path)(pictures)
     np.testing.assert_allclose(eager.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(striate_predictor("fast", tmp_path)(pictures), eager, rtol=0, atol=1e-5)
-
-
-def test_onnx_runtime_comes_to_the_same_probabilities(tmp_path: Path) -> None:
-    for package in NEEDS["ONNX Runtime"]:
-        pytest.importorskip(package)
-    pictures = np.random.default_rng(1).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
-    expected = torch_eager("fast", tmp_path)(pictures)
-    np.testing.assert_allclose(onnx_runtime("fast", tmp_path)(pictures), expected, rtol=0, atol=1e-5)
 
 
 def test_latency_is_that_of_the_calls_but_the_first(monkeypatch) -> None:

@@ -5,7 +5,7 @@ EXTRAS := pretrained,export,serve,studio,cluster,track
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test lint figures clean
+.PHONY: demo test lint figures bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/striate demo
@@ -21,6 +21,12 @@ lint: $(VENV)/.installed-dev
 figures: $(VENV)/.installed-dev
 	$(BIN)/python docs/figures.py
 
+# the short form of every benchmark, about ten minutes, and which ratios fell since they were last committed
+bench: $(VENV)/.installed-bench
+	for name in main_job documents peers ladder loader inference growth; do \
+		$(BIN)/python -m benchmarks.$$name --quick || exit; done
+	$(BIN)/python -m benchmarks.compare
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -33,4 +39,8 @@ $(VENV)/.installed: $(BIN)/python $(SOURCES)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,$(EXTRAS)]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,$(EXTRAS),bench]'
 	touch $@

@@ -1,23 +1,24 @@
 """A pass over a folder of pictures, decoded and as normalised tensors: Striate beside torchvision.
 
-    python benchmarks/loader.py FOLDER --rounds 3
+    python -m benchmarks.loader --only cifar10-jpeg --rounds 3
 
-FOLDER holds {train,test}/CLASS/picture, all of one size. In one process, in turn: torchvision's ImageFolder and
+The folders hold PART/CLASS/picture, all of one size. In one process, in turn: torchvision's ImageFolder and
 DataLoader without and with two workers; Striate's first pass, with an empty cache, its later runs, and a second
-epoch of one run. Writes results/loader.json: pictures per second, and per second of processor time (of all
-processes together), medians over the rounds. The second does not suffer from what else the machine does.
+epoch of one run. Pictures per second, and per second of processor time (of all processes together), medians over
+the rounds; the second does not suffer from what else the machine does.
+
+Writes results/loader.json: a folder is replaced, the other stays. --quick is one round of the smaller folder.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import resource
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -26,15 +27,38 @@ from torch.utils.data import ConcatDataset, DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from striate.core.device import choose_device, describe_machine
+from benchmarks.contest import (
+    Options,
+    data_folder,
+    in_turn,
+    is_here,
+    keep,
+    print_header,
+    print_row,
+    read_options,
+    times,
+)
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.data.loader import in_order
 from striate.data.sources import load_data
 
-RESULT = Path(__file__).parent / "results" / "loader.json"
+FOLDERS = ["cifar10-jpeg", "smiles"]
 BATCH = 256
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over all pictures.
+
+    Args:
+        per_core_second: Pictures per second of processor time.
+    """
+
+    pictures: int
+    images_per_second: float
+    per_core_second: float
 
 
 def torchvision_pass(folder: Path, workers: int) -> int:
@@ -61,71 +85,62 @@ def processor_time() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
-def times(ours: list[float], theirs: list[float]) -> float:
-    """Return the median over the rounds of how many times more pictures per second ours gave."""
-    return round(median(one / other for one, other in zip(ours, theirs, strict=True)), 1)
+def measured(once: Callable[[], int]) -> Pass:
+    """Return what a function that passes over all pictures came to."""
+    wall, core = time.perf_counter(), processor_time()
+    count = once()
+    return Pass(count, count / (time.perf_counter() - wall), count / (processor_time() - core))
+
+
+def compare(name: str, options: Options) -> None:
+    """Pass over a folder in all ways, write a row each and keep them."""
+    folder = data_folder(name)
+    assert folder is not None
+    cache = Path(os.environ["STRIATE_CACHE"])
+
+    def opened() -> Splits:
+        return load_data(str(folder), DataSettings(channels=3))  # which is what torchvision makes of grey ones, too
+
+    def first(number: int) -> Pass:
+        shutil.rmtree(cache, ignore_errors=True)
+        return measured(lambda: striate_pass(opened()))
+
+    def second(number: int) -> Pass:
+        splits = opened()
+        return measured(lambda: striate_pass(splits))
+
+    passes = in_turn(
+        {
+            "torchvision, 0 workers": lambda number: measured(lambda: torchvision_pass(folder, 0)),
+            "torchvision, 2 workers": lambda number: measured(lambda: torchvision_pass(folder, 2)),
+            "Striate, first run": first,
+            "Striate, later run": lambda number: measured(lambda: striate_pass(opened())),
+            "Striate, second epoch": second,
+        },
+        options.rounds,
+    )
+    assert len({one.pictures for of_it in passes.values() for one in of_it}) == 1
+    walls = {way: [one.images_per_second for one in of_it] for way, of_it in passes.items()}
+    cores = {way: [one.per_core_second for one in of_it] for way, of_it in passes.items()}
+    theirs, ours = list(passes)[:2], list(passes)[2:]
+    for way in passes:
+        more = times(walls[way], walls[theirs[0]]), times(cores[way], cores[theirs[0]])
+        rates = f"{median(walls[way]):,.0f}", f"{median(cores[way]):,.0f}"
+        print_row(name, way, *rates, f"{more[0]:.1f}, {more[1]:.1f}")
+    ratios = {f"{way} / {beside}": times(walls[way], walls[beside]) for way in ours for beside in theirs}
+    ratios |= {f"{way} / {beside}, per core": times(cores[way], cores[beside]) for way in ours for beside in theirs}
+    keep("loader", options.size, name, ratios, passes={way: [asdict(one) for one in p] for way, p in passes.items()})
 
 
 def main() -> None:
-    """Measure, print a table and keep the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    cache = tempfile.mkdtemp()
-    os.environ["STRIATE_CACHE"] = cache
-    settings = DataSettings()
-
-    def first() -> int:
-        shutil.rmtree(cache)
-        return striate_pass(load_data(str(options.folder), settings))
-
-    opened: list[Splits] = []
-    ways: dict[str, Callable[[], int]] = {
-        "torchvision, 0 workers": lambda: torchvision_pass(options.folder, 0),
-        "torchvision, 2 workers": lambda: torchvision_pass(options.folder, 2),
-        "striate, first run": first,
-        "striate, later run": lambda: striate_pass(load_data(str(options.folder), settings)),
-        "striate, second epoch": lambda: striate_pass(opened[0]),
-    }
-    walls: dict[str, list[float]] = {name: [] for name in ways}
-    cores: dict[str, list[float]] = {name: [] for name in ways}
-    counts = set()
-    for _ in range(options.rounds):
-        for name, once in ways.items():
-            if name == "striate, second epoch":
-                opened[:] = [load_data(str(options.folder), settings)]
-            wall, core = time.perf_counter(), processor_time()
-            count = once()
-            walls[name].append(count / (time.perf_counter() - wall))
-            cores[name].append(count / (processor_time() - core))
-            counts.add(count)
-    shutil.rmtree(cache)
-    assert len(counts) == 1
-    fields = {
-        name: {
-            "images_per_second": round(median(walls[name])),
-            "images_per_core_second": round(median(cores[name])),
-            "times_torchvision": {
-                beside: {
-                    "wall": times(walls[name], walls[beside]),
-                    "per_core": times(cores[name], cores[beside]),
-                }
-                for beside in list(ways)[:2]
-            },
-        }
-        for name in ways
-    }  # fmt: skip
-    machine = {**describe_machine(choose_device()), "load_at_the_end": round(os.getloadavg()[0], 1)}
-    result = {"machine": machine, "data": options.folder.name, "pictures": counts.pop(), "rounds": options.rounds}
-    RESULT.write_text(json.dumps({**result, "ways": fields}, indent=1) + "\n")
-    print("| way | images/s | per core and second | × torchvision (0 workers): wall, per core |\n|---|---|---|---|")
-    for name, row in fields.items():
-        ratio = row["times_torchvision"]["torchvision, 0 workers"]  # type: ignore[index]
-        print(
-            f"| {name} | {row['images_per_second']:,} | {row['images_per_core_second']:,} "
-            f"| {ratio['wall']}, {ratio['per_core']} |"
-        )
+    """Compare on every folder."""
+    options = read_options(__doc__, FOLDERS, quick=["smiles"])
+    print_header("data", "way", "images/s", "per core and second", "× torchvision (0 workers): wall, per core")
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["STRIATE_CACHE"] = str(Path(cache, "striate"))
+        for name in options.names:
+            if is_here(name):
+                compare(name, options)
 
 
 if __name__ == "__main__":

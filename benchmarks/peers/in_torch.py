@@ -1,0 +1,29 @@
+"""A document's network in a plain PyTorch loop: python -m benchmarks.peers.in_torch NETWORK FOLDER."""
+
+from __future__ import annotations
+
+import time
+
+from torch.utils.data import DataLoader
+
+from benchmarks.documents.program import DEVICE, measure, train_epoch
+from benchmarks.peers.task import read_task, report
+
+
+def main() -> None:
+    task = read_task(__doc__)
+    network = task.program.network().to(DEVICE)
+    optimizer = task.program.optimizer(network)
+    train_loader = DataLoader(task.train, task.program.batch_size, shuffle=True)
+    test_loader = DataLoader(task.test, task.program.batch_size)
+    seconds = []
+    for _ in range(task.epochs):
+        start = time.perf_counter()
+        train_epoch(network, train_loader, optimizer, task.program.loss)
+        seconds.append(time.perf_counter() - start)
+    accuracy = measure(network, test_loader, task.program.decide)
+    report(task, sum(parameter.numel() for parameter in network.parameters()), seconds, accuracy)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -66,14 +66,19 @@ class RunConfig(BaseModel):
     precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
     costs: Costs | None = None
 
-    @model_validator(mode="after")
-    def _complete(self) -> RunConfig:
-        needed = ["batch_size", "lr", "model"] + (["epochs"] if self.settings.time_budget is None else [])
-        missing = [key for key in needed if getattr(self.settings, key) is None]
-        if self.settings.time_budget is not None and self.costs is None:
-            missing.append("costs")
+    @field_validator("settings")
+    @classmethod
+    def _complete(cls, settings: TrainSettings) -> TrainSettings:
+        length = "epochs" if settings.time_budget is None else "time_budget"
+        missing = [key for key in (length, "batch_size", "lr", "model") if getattr(settings, key) is None]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
+        return settings
+
+    @model_validator(mode="after")
+    def _planned(self) -> RunConfig:
+        if self.settings.time_budget is not None and self.costs is None:
+            raise ValueError("costs: a time budget was planned by them")
         return self
 
     def was_given(self, key: str, value: object) -> bool:

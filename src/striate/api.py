@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from striate.core import clock
 from striate.core.errors import SettingsError
 from striate.core.paths import user_path
-from striate.core.settings import TrainSettings
+from striate.core.settings import TrainSettings, override
 from striate.deploy import Prediction, Predictor, load
 from striate.recipes import RECIPES
 from striate.runs.folder import Run
@@ -31,11 +32,13 @@ def train(
         recipe: A document's system by name ('striate recipes'); settings given here win over its own.
         out: Folder of the run folders.
         name: The run's name; from the data by default, numbered where it is taken.
-        settings: Any setting of `striate train` (core/settings.py), e.g. epochs=5, model='resnet18'.
+        settings: Any setting of `striate train` (core/settings.py), e.g. epochs=5, model='resnet18'; a time_budget
+            counts from the call.
 
     Raises:
         StriateError: Whatever cannot be obeyed; the message says what to change.
     """
+    started = clock.now()
     texts = isinstance(data, str | Path | None) and isinstance(out, str | Path)
     if not texts or not isinstance(name, str | None) or not isinstance(recipe, str | None):
         raise SettingsError(
@@ -48,10 +51,16 @@ def train(
         data_dir = TrainSettings.parse(settings, where="striate.train").data_dir
         place, base, _ = RECIPES[recipe].place(data_dir)
         stand_in = None if data else RECIPES[recipe].stand_in(data_dir)
-        data, settings = data or place, {**base, **settings}
+        data, settings = data or place, override(base, settings)
     parsed = TrainSettings.parse(settings, where="striate.train")
     job = jobs.prepare(
-        str(data or "digits"), parsed, given=frozenset(settings), out=user_path(out), name=name, unnamed=recipe
+        str(data or "digits"),
+        parsed,
+        given=frozenset(settings),
+        out=user_path(out),
+        name=name,
+        unnamed=recipe,
+        started=started,
     )
     job.run.notes.extend([stand_in] if stand_in else [])
     return job.complete()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from striate.cli.output import LiveLine, duration, percent
+from striate.cli.output import LiveLine, percent
 from striate.runs.progress import Progress
 
 
@@ -36,11 +36,6 @@ def test_the_live_line_tells_loss_accuracy_rate_speed_time_and_memory_in_eighty_
         assert told in line
     assert LiveLine(progress(500)).text(120).count("━") == 15, "half of the bar at half of the steps"
     assert LiveLine(Progress()).text(80) == "starting …"
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(8.26, "8.3 s"), (125, "2:05"), (3725, "1:02:05"), (59.99, "60.0 s")])
-def test_durations_are_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_an_accuracy_comes_with_its_interval() -> None:

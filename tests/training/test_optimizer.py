@@ -101,7 +101,7 @@ def test_norms_and_biases_do_not_decay() -> None:
 @given(st.sampled_from(["one-cycle", "cosine", "linear", "constant"]), st.integers(1, 500), st.floats(0, 0.9))
 def test_rates_are_positive_and_never_above_the_peak(schedule: str, steps: int, warmup: float) -> None:
     s = OptimizerSettings.parse({"lr": 0.3, "schedule": schedule, "warmup": warmup})
-    rates = [learning_rate(s, step, steps) for step in range(steps)]
+    rates = [learning_rate(s, (step + 0.5) / steps) for step in range(steps)]
     assert all(0 < rate <= 0.3 * (1 + 1e-12) for rate in rates)
 
 
@@ -117,5 +117,5 @@ def test_the_schedules_follow_their_formulas() -> None:
     for schedule, rates in wanted.items():
         s = OptimizerSettings.parse({"lr": 0.3, "schedule": schedule, "warmup": 0.2})
         np.testing.assert_allclose(
-            [learning_rate(s, i, steps) for i in range(steps)], rates, rtol=1e-9, atol=1e-7
+            [learning_rate(s, progress) for progress in x], rates, rtol=1e-9, atol=1e-7
         )  # Adam divides rounding of zero by ε

@@ -73,7 +73,7 @@ def _figures(curve: Curve, accuracy: float) -> dict[str, Any]:
 
 
 def _row(curve: Curve, accuracy: float) -> list[str]:
-    from striate.cli.output import duration
+    from striate.core.duration import duration
 
     def reached(point: dict[str, int] | None) -> str:
         return f"epoch {point['epoch']}, step {point['step']:,}" if point else "not reached"

@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import IO, Any
 
+from striate.core import clock
+
 
 class _Lenient:
     """A stream for messages: that they cannot be written is no reason to stop the work.
@@ -38,6 +40,7 @@ class _Lenient:
 
 def run() -> None:
     """Run the command line and exit with its code."""
+    clock.begin_program()
     # until training begins there is nothing to save: the system's own way of ending is the quickest, and silent
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     nowhere = io.TextIOWrapper(io.BytesIO())

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from striate.core.spec import ImageSpec
     from striate.models.summary import LayerSummary
+    from striate.runs.ending import Ending
     from striate.runs.model_file import ModelCard
 
 MAX_CLASSES = 100_000
@@ -35,12 +36,13 @@ def command(
     from striate.core.spec import MAX_SIDE
     from striate.models import MODELS, Architecture, build
     from striate.models.summary import summarize
+    from striate.runs.ending import read_ending
     from striate.runs.model_file import load_model
 
     if target is None:
         print("\n".join(MODELS))
         return
-    card = None
+    card = ending = None
     path = user_path(target)
     if target in MODELS or not is_there(path):
         if channels not in (1, 3) or not 1 <= img_size <= MAX_SIDE or not 2 <= classes <= MAX_CLASSES:
@@ -54,12 +56,14 @@ def command(
     else:
         loaded = load_model(path / "model.safetensors" if path.is_dir() else path)
         model, card, shape = loaded.model, loaded.card, loaded.card.spec.input_shape
+        ending = read_ending(path)
     rows = summarize(model, shape)
     if json:
         layers = [asdict(row) for row in rows]
-        print_json({"layers": layers, "card": card.model_dump(mode="json") if card else None})
+        schedule = ending.model_dump(mode="json", exclude_none=True) if ending else None
+        print_json({"layers": layers, "card": card.model_dump(mode="json") if card else None, "schedule": schedule})
         return
-    _show(rows, card)
+    _show(rows, card, ending)
 
 
 def _blank_spec(side: int, channels: int, classes: int) -> ImageSpec:
@@ -75,7 +79,19 @@ def _blank_spec(side: int, channels: int, classes: int) -> ImageSpec:
     )
 
 
-def _show(rows: list[LayerSummary], card: ModelCard | None) -> None:
+def _training(ending: Ending) -> str:
+    from striate.core.duration import duration
+
+    parts = [f"{ending.epochs:,} epochs, {ending.steps:,} steps"]
+    if ending.time_budget is not None and ending.used is not None:
+        parts[0] += f", fitted {len(ending.pieces):,} times into {duration(ending.time_budget)}"
+    parts += [f"ended by {ending.ended}"] if ending.ended != "epochs" else []
+    if ending.target_accuracy is not None:
+        parts.append(f"target {ending.target_accuracy:g} {'reached' if ending.target_reached else 'not reached'}")
+    return "; ".join(parts)
+
+
+def _show(rows: list[LayerSummary], card: ModelCard | None, ending: Ending | None) -> None:
     from striate.cli.output import stdout, table
 
     console = stdout()
@@ -84,6 +100,8 @@ def _show(rows: list[LayerSummary], card: ModelCard | None) -> None:
         console.print(f"network    {card.architecture.name}, trained on {card.data}", markup=False)
         console.print(f"input      {height}×{width}, {'grey' if channels == 1 else 'colour'}", markup=False)
         console.print(f"classes    {', '.join(card.spec.classes)}", markup=False)
+        if ending is not None:
+            console.print(f"training   {_training(ending)}", markup=False)
         counted = "label sets" if card.spec.multi_label else "pictures"
         for part, figures in card.metrics.items():
             console.print(f"{part:<10} accuracy {figures.accuracy} of {figures.count:,} {counted}", markup=False)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from cyclopts import Group, Parameter
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from striate.core.config_file import read_config
 from striate.core.paths import user_path
-from striate.core.settings import GROUPS, TrainSettings
+from striate.core.settings import GROUPS, TrainSettings, override
 
 SHORT = {"batch_size": "-b"}
 
@@ -30,7 +31,7 @@ def setting_parameters() -> list[inspect.Parameter]:
             group=Group(group, sort_key=list(GROUPS).index(group) if group in GROUPS else -1),
             show_default=False,
         )
-        annotation = _optional(field.annotation, parameter)
+        annotation = _optional(str if _is_written(field.annotation) else field.annotation, parameter)
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     return parameters
 
@@ -68,8 +69,13 @@ def merge(
     from_file = {key.replace("-", "_"): value for key, value in read.items()}
     # the file alone first, so that the message says where a wrong value stands
     TrainSettings.parse(from_file, where=str(config))
-    values = {**(base or {}), **from_file, **given}
+    values = override(base or {}, {**from_file, **given})
     return TrainSettings.parse(values, where="options"), frozenset(values)
+
+
+def _is_written(kind: Any) -> bool:
+    """Return whether the settings themselves read this kind of value from text."""
+    return any(isinstance(rule, BeforeValidator) for part in get_args(kind) for rule in get_args(part)[1:])
 
 
 def _optional(kind: Any, parameter: Parameter) -> Any:

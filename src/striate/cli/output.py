@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from striate.core.duration import duration
 from striate.core.errors import SettingsError
 from striate.core.paths import file_status
 from striate.runs.progress import Progress
@@ -59,15 +60,6 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], lef
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: '8.3 s', '2:05', '1:02:05'."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def percent(share: float, interval: tuple[float, float]) -> str:

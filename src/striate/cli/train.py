@@ -54,6 +54,7 @@ def command(
     from rich.live import Live
 
     from striate.cli.output import LiveLine, stderr, stopwatch
+    from striate.core import clock
     from striate.runs.folder import newest_unfinished
     from striate.training import job as jobs
 
@@ -61,10 +62,12 @@ def command(
     console = stderr(quiet)
     if resume is not None:
         path = newest_unfinished(user_path(out)) if resume == "newest" else user_path(resume)
-        job = jobs.resume(path, {key: getattr(parsed, key) for key in given})
+        job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
     else:
         assert data is not None
-        job = jobs.prepare(data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe)
+        job = jobs.prepare(
+            data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe, started=clock.began()
+        )
 
     for note in [*([stand_in] if stand_in else []), *job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)
@@ -78,13 +81,13 @@ def command(
             job.run.notes.clear()
             console.print(_epoch_line(result, job), markup=False)
     measured = job.finish()
-    _report(job, measured, elapsed(), json)
+    _report(job, measured, job.budget.used() if job.budget else elapsed(), json)
 
 
 def _epoch_line(result: EpochResult, job: Job) -> str:
-    from striate.cli.output import duration
+    from striate.core.duration import duration
 
-    total = job.settings.epochs
+    total = job.run.progress.epochs
     parts = [
         f"epoch {result.epoch:>{len(str(total))}}/{total}",
         f"loss {result.train_loss:.4f}",
@@ -97,7 +100,8 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
 
 
 def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: bool) -> None:
-    from striate.cli.output import duration, peak_memory_gib, percent, print_json, stdout
+    from striate.cli.output import peak_memory_gib, percent, print_json, stdout
+    from striate.core.duration import duration
 
     path = job.run.path
     if as_json:
@@ -105,12 +109,16 @@ def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: 
             part: {"accuracy": e.accuracy, "interval_95": list(e.interval), "loss": e.loss, "count": e.count}
             for part, e in measured.items()
         }
-        print_json({"run": str(path), "model": str(job.run.model_path), "seconds": round(seconds, 2), **figures})
+        end = {"seconds": round(seconds, 2), "ended": job.run.progress.ending or None}
+        print_json({"run": str(path), "model": str(job.run.model_path), **end, **figures})
         return
     console = stdout()
     for part, e in measured.items():
         console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} {e.counted}", markup=False)
-    console.print(f"time       {duration(seconds)}, {peak_memory_gib():.1f} GiB at most", markup=False)
+    if job.run.progress.ending:
+        console.print(f"ended      {job.run.progress.ending}", markup=False)
+    budget = f" of {duration(job.budget.seconds)}" if job.budget else ""
+    console.print(f"time       {duration(seconds)}{budget}, {peak_memory_gib():.1f} GiB at most", markup=False)
     console.print(f"model      {job.run.model_path}", markup=False)
     console.print(f"next       {to_type('striate', 'predict', path)} PICTURE…", markup=False)
     console.print(f"           {to_type('striate', 'evaluate', path)}", markup=False)

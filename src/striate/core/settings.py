@@ -11,16 +11,34 @@ from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from striate.core.duration import read_duration
 from striate.core.errors import SettingsError
 from striate.core.spec import MAX_SIDE, Interpolation, Resize
 
 Precision = Literal["auto", "fp32", "bf16"]
 Normalization = Literal["data", "picture", "none"]
+
+
+def _written_duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    seconds = read_duration(value)
+    if seconds is not None:
+        return seconds
+    try:
+        float(value)
+    except ValueError:
+        rule = "a time is a number of seconds, or written as '20s', '2m' or '1h30m'"
+        raise PydanticCustomError("duration", rule) from None
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(_written_duration)]  # seconds
 
 
 class Settings(BaseModel):
@@ -132,6 +150,9 @@ class OptimizerSettings(Settings):
     """How the weights move."""
 
     epochs: int | None = chosen("Passes over the training pictures", ge=1, le=100_000)
+    time_budget: Duration | None = Field(
+        None, gt=0, le=1e7, description="Time for the whole run, in place of epochs: 90, 20s, 2m or 1h30m"
+    )
     batch_size: int | None = chosen("Pictures per step", ge=1, le=65_536)
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
         "sgd", description="Update rule; muon: of filters, with sgd for all else"
@@ -149,11 +170,14 @@ class OptimizerSettings(Settings):
     schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
         "one-cycle", description="Course of the learning rate over the run"
     )
-    warmup: float = Field(0.2, ge=0, lt=1, description="Share of the steps in which one-cycle rises to the peak")
+    warmup: float = Field(0.2, ge=0, lt=1, description="Share of the run in which one-cycle rises to the peak")
     label_smoothing: float | None = chosen("Share of the target spread over all classes", ge=0, lt=1)
     clip_norm: float | None = Field(None, gt=0, description="Upper limit of the gradient's norm")
     ema: float | None = Field(None, gt=0, lt=1, description="Decay per step of the average of the weights")
     patience: int | None = Field(None, ge=1, description="Stop after N epochs without a better validation loss")
+    target_accuracy: float | None = Field(
+        None, gt=0, le=1, description="Stop at the end of the epoch whose validation accuracy has reached this"
+    )
 
 
 class NetworkSettings(Settings):
@@ -200,3 +224,13 @@ GROUPS: dict[str, type[Settings]] = {
     "Optimizer": OptimizerSettings,
     "Machine": MachineSettings,
 }
+
+
+def override(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's values with those given in place of its own; a time to keep takes the place of its epochs.
+
+    Args:
+        base, given: Keys as in `TrainSettings`.
+    """
+    replaced = {"epochs"} if given.get("time_budget") is not None else set()
+    return {**{key: value for key, value in base.items() if key not in replaced}, **given}

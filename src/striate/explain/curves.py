@@ -16,6 +16,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from striate.core.errors import ModelFileError, SettingsError
 from striate.explain.lettering import families, printable, wrapped
+from striate.runs.ending import read_ending
 from striate.runs.folder import Run
 
 Metrics = Sequence[Mapping[str, Any]]  # the lines of metrics.jsonl, one per epoch (training/loop.EpochResult)
@@ -124,9 +125,18 @@ def read_curves(paths: Iterable[Path]) -> list[Curve]:
     names = tell_apart([run.path.resolve() for run in runs])
     data = tell_apart([Path(run.config.data) for run in runs])
     return [
-        Curve(run.path, name, source, run.config.settings.epochs or 0, lines)
+        Curve(run.path, name, source, _epochs(run), lines)
         for run, name, source, lines in zip(runs, names, data, metrics, strict=True)
     ]
+
+
+def _epochs(run: Run) -> int:
+    """Return the epochs that were set, or came to fit into the time budget, or were thought to fit at its beginning."""
+    costs = run.config.costs
+    if costs is None:
+        return run.config.settings.epochs or 0
+    ending = read_ending(run.path)
+    return ending.epochs if ending and ending.ended == "time" else math.ceil(costs.epochs)
 
 
 def tell_apart(paths: Sequence[Path]) -> list[str]:

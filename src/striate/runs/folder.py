@@ -4,6 +4,7 @@ config.json       data, settings (all of them, resolved), network, picture spec,
 environment.json  machine and versions
 metrics.jsonl     one line per epoch
 checkpoints/      step-000000123/ …, the newest two
+schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
 model.safetensors the trained network; its presence means that the run is finished
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -39,6 +40,7 @@ from striate.data.dataset import FileRecord, Splits
 from striate.data.sources import open_data
 from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
+from striate.runs.costs import Costs
 from striate.runs.progress import Progress
 
 HASHES = "train.safetensors"
@@ -62,14 +64,22 @@ class RunConfig(BaseModel):
     spec: ImageSpec
     reasons: Mapping[str, str] = Field(default_factory=dict)
     precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
+    costs: Costs | None = None
 
     @field_validator("settings")
     @classmethod
     def _complete(cls, settings: TrainSettings) -> TrainSettings:
-        missing = [key for key in ("epochs", "batch_size", "lr", "model") if getattr(settings, key) is None]
+        length = "epochs" if settings.time_budget is None else "time_budget"
+        missing = [key for key in (length, "batch_size", "lr", "model") if getattr(settings, key) is None]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
         return settings
+
+    @model_validator(mode="after")
+    def _planned(self) -> RunConfig:
+        if self.settings.time_budget is not None and self.costs is None:
+            raise ValueError("costs: a time budget was planned by them")
+        return self
 
     def was_given(self, key: str, value: object) -> bool:
         """Return whether the run was begun with this value of a setting, whatever the plan made of it."""

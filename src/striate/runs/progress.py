@@ -23,6 +23,7 @@ class Progress:
         lr: The learning rate of the last step.
         loss_sum, correct, count: Sums over the epoch's pictures so far, on the device.
         started: Clock when training began in this process (time.monotonic).
+        ending: Why training ended, one sentence; empty where it did all its epochs and nothing else was asked for.
     """
 
     epoch: int = 0
@@ -36,11 +37,16 @@ class Progress:
     correct: Tensor | None = None
     count: int = 0
     started: float = field(default_factory=time.monotonic)
+    ending: str = ""
 
     def begin(self, epochs: int, steps: int, step: int) -> None:
         """Note what there is to do, and the step training goes on from."""
         self.epochs, self.steps, self.step, self.first_step = epochs, steps, step, step
         self.started = time.monotonic()
+
+    def revise(self, epochs: int, steps: int) -> None:
+        """Note that there is more or less to do than was thought."""
+        self.epochs, self.steps = epochs, steps
 
     def begin_epoch(self, epoch: int, count: int) -> None:
         """Note that an epoch begins, or goes on after `count` of its pictures."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from striate.core import clock
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
@@ -26,11 +27,13 @@ from striate.models import Classifier, build, place
 from striate.models.summary import summarize
 from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
+from striate.training.budget import TimeBudget
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
 from striate.training.penalty import Penalty
-from striate.training.plan import Plan, make_plan
+from striate.training.plan import Plan, fitted_plan, make_plan, wider_plan
 from striate.training.precision import race
+from striate.training.probe import probe
 from striate.version import __version__
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
@@ -43,12 +46,14 @@ class Job:
         data: The splits.
         model: The network, on its device.
         run: The run folder, locked by this process.
+        started: When work on it began (`clock.now`), from which a time budget counts; by default now.
     """
 
-    def __init__(self, data: Splits, model: Classifier, run: Run) -> None:
+    def __init__(self, data: Splits, model: Classifier, run: Run, started: float | None = None) -> None:
         self.data = data
         self.model = model
         self.run = run
+        self.budget = _budget(self.plan, started)
 
     @property
     def settings(self) -> TrainSettings:
@@ -59,12 +64,12 @@ class Job:
     def plan(self) -> Plan:
         """What is trained, and why."""
         config = self.run.config
-        return Plan(config.settings, config.architecture, config.spec, config.reasons)
+        return Plan(config.settings, config.architecture, config.spec, config.reasons, config.costs)
 
     def epochs(self) -> Iterator[EpochResult]:
         """Train (or go on training), yielding after each epoch; Ctrl-C and SIGTERM save and stop."""
         with finishing_the_step(self.run):
-            yield from train(self.model, self.data, self.settings, self.run)
+            yield from train(self.model, self.data, self.settings, self.run, self.budget)
 
     def finish(self) -> dict[str, Evaluation]:
         """Measure the trained network on validation and test part, write the results, return them by part.
@@ -120,6 +125,7 @@ def prepare(
     out: Path,
     name: str | None,
     unnamed: str | None = None,
+    started: float | None = None,
 ) -> Job:
     """Load the data, make the plan, build the network and create the run folder.
 
@@ -130,6 +136,7 @@ def prepare(
         out: Folder of the run folders.
         name: The run's name.
         unnamed: What a run without a name is called, numbered where that is taken; by default as its data.
+        started: When a time budget began (`clock.now`); by default with this call.
 
     Raises:
         StriateError: Whatever cannot be obeyed; nothing has been written then.
@@ -141,27 +148,24 @@ def prepare(
             where=out / name,
             fix=f"use another --name, or  {to_type('striate', 'train', '--resume', out / name)}",
         )
+    started = clock.now() if started is None else started
     keep_freed_memory()
     device = choose_device(settings.device)
     if settings.data_dir is not None:  # the run may be opened from another working folder
         settings = settings.with_values(data_dir=settings.data_dir.absolute())
     splits = open_data(data, settings, settings.seed)
-    plan = make_plan(settings, splits)
-    model = _build(plan, splits, device)
-    Penalty(model, plan.settings)  # says now whether its patterns match
-    outcome: dict[str, Any] = {}
-    work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
-    if plan.settings.precision == "auto" and work < RACE_FROM:
-        reasons = {**plan.reasons, "precision": "steps too short for a race to tell"}
-        plan = replace(plan, settings=plan.settings.with_values(precision="fp32"), reasons=reasons)
-    if plan.settings.precision == "auto":
-        outcome = _precision_race(model, splits, plan, device)
-        reasons = {
-            **plan.reasons,
-            "precision": f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step",
-        }
-        plan = replace(plan, settings=plan.settings.with_values(precision=outcome["chosen"]), reasons=reasons)
-        model = _build(plan, splits, device)
+    planned = make_plan(settings, splits)
+    plan, model, outcome = _network(planned, splits, device)
+    if settings.time_budget is not None:
+        plan = _fitted(plan, model, splits, started)
+        assert plan.costs is not None
+        wider = wider_plan(planned, plan.costs.epochs)
+        if wider is not planned:
+            plan, model, outcome = _network(wider, splits, device)
+            plan = _fitted(plan, model, splits, started)
+        budget = _budget(plan, started)
+        assert budget is not None
+        budget.require_steps()
     config = RunConfig(
         striate=__version__,
         data=splits.source,
@@ -172,6 +176,7 @@ def prepare(
         spec=plan.spec,
         reasons=plan.reasons,
         precision_race=outcome,
+        costs=plan.costs,
     )
     run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device))
     if splits.files:
@@ -179,20 +184,22 @@ def prepare(
     trained = picture_hashes(splits.train.images)
     run.write_training_hashes(trained)
     run.notes.extend(shared_with_training(splits, trained))
-    return Job(splits, model, run)
+    return Job(splits, model, run, started)
 
 
-def resume(path: Path, changes: Mapping[str, Any]) -> Job:
+def resume(path: Path, changes: Mapping[str, Any], started: float | None = None) -> Job:
     """Return the job of an unfinished run folder, ready to go on from its newest checkpoint.
 
     Args:
         path: The run folder.
         changes: Settings given again; only those that do not change the result may differ.
+        started: When this process began with it (`clock.now`); by default with this call.
 
     Raises:
         SettingsError: No run there, finished already, or settings that differ.
         DataError: The data are no longer those the run began with.
     """
+    started = clock.now() if started is None else started
     run = Run.open(path)
     if run.is_finished:
         raise SettingsError("this run is finished", where=path, fix=to_type("striate", "evaluate", path))
@@ -213,8 +220,46 @@ def resume(path: Path, changes: Mapping[str, Any]) -> Job:
     device = choose_device(settings.device)
     splits = run.open_data(settings)
     run.note_another_machine(describe_machine(device))
-    plan = Plan(settings, run.config.architecture, run.config.spec, run.config.reasons)
-    return Job(splits, _build(plan, splits, device), run)
+    plan = Plan(settings, run.config.architecture, run.config.spec, run.config.reasons, run.config.costs)
+    return Job(splits, _build(plan, splits, device), run, started)
+
+
+def _budget(plan: Plan, started: float | None) -> TimeBudget | None:
+    if plan.settings.time_budget is None:
+        return None
+    assert plan.costs is not None
+    return TimeBudget(plan.settings.time_budget, plan.costs, started)
+
+
+def _fitted(plan: Plan, model: Classifier, data: Splits, started: float) -> Plan:
+    """Return the plan with what the network costs here, and how many steps of it fit into the time."""
+    assert plan.settings.time_budget is not None
+    costs = probe(model, data, plan)
+    steps = TimeBudget(plan.settings.time_budget, costs, started).begin()
+    return fitted_plan(plan, costs.model_copy(update={"steps": steps}))
+
+
+def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Classifier, dict[str, Any]]:
+    """Return the plan with its precision, the network as training begins, and the outcome of the race if there was one.
+
+    Raises:
+        SettingsError: The network cannot be built, or a penalty's patterns do not match.
+    """
+    model = _build(plan, data, device)
+    Penalty(model, plan.settings)  # says now whether its patterns match
+    if plan.settings.precision != "auto":
+        return plan, model, {}
+    work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
+    if work < RACE_FROM:
+        return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
+    outcome = _precision_race(model, data, plan, device)
+    told = f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"
+    return _decide(plan, outcome["chosen"], told), _build(plan, data, device), outcome
+
+
+def _decide(plan: Plan, precision: str, reason: str) -> Plan:
+    settings = plan.settings.with_values(precision=precision)
+    return replace(plan, settings=settings, reasons={**plan.reasons, "precision": reason})
 
 
 def _build(plan: Plan, data: Splits, device: torch.device) -> Classifier:

@@ -3,26 +3,33 @@
 Everything random is a pure function of (seed, epoch, picture) or (seed, step), every schedule of the
 step, and the metrics are sums on the device. So the state of a run is its weights, their average, the
 optimizer's tensors, three sums and a few numbers; saved after any step, it goes on to the same bits.
+Where the clock decides how many steps there are, what it decided is part of that state.
 """
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
+from striate.core import clock
+from striate.core.device import synchronize
 from striate.core.errors import DivergedError, Interrupted
 from striate.core.paths import to_type
 from striate.core.random import step_seed
 from striate.core.settings import TrainSettings
-from striate.data.dataset import Splits
+from striate.core.spec import ImageSpec
+from striate.data.dataset import ImageDataset, Splits
 from striate.data.loader import Batch, Loader
-from striate.evaluation import evaluate
+from striate.evaluation import Evaluation, evaluate
 from striate.models import Classifier
 from striate.runs.folder import Run
+from striate.training.budget import TimeBudget
+from striate.training.ending import record_end
 from striate.training.finite import FiniteGuard
 from striate.training.loss import classification_loss
 from striate.training.optimizer import Optimizer, learning_rate
@@ -33,7 +40,7 @@ from striate.training.tripwires import LOOK_AFTER, explain_no_progress, refuse_p
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch came to. Validation figures are None where there is no validation part.
+    """What one epoch came to. Validation figures are None where there was no validation.
 
     Args:
         epoch: From 1.
@@ -66,46 +73,63 @@ def training_loss(model: Classifier, batch: Batch, settings: TrainSettings) -> t
     return loss, logits.detach()
 
 
-def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) -> Iterator[EpochResult]:
+def validate(model: Classifier, pictures: ImageDataset, spec: ImageSpec, settings: TrainSettings) -> Evaluation:
+    """Return the evaluation on the validation part: as fast as training where it only informs.
+
+    Where a target is to be reached it is the evaluation of the finished run, which then shows the same accuracy.
+    """
+    bf16 = settings.precision == "bf16" and settings.target_accuracy is None
+    return evaluate(model, pictures, spec, "val", bf16=bf16)
+
+
+def train(
+    model: Classifier, data: Splits, settings: TrainSettings, run: Run, budget: TimeBudget | None = None
+) -> Iterator[EpochResult]:
     """Train, yielding after each epoch; what the run folder already holds is resumed.
 
     When the iterator is exhausted the network has its final weights: the averaged ones where they are
-    averaged, those of the best epoch where training stops by patience.
+    averaged, those of the best epoch where training stops by patience, those that reached the target.
 
     Args:
         model: On its device, channels last in memory.
         data: The splits; validation is optional.
         settings: Complete: the plan has replaced every None it is responsible for.
         run: Where checkpoints and metrics go; `run.stop_signal` asks for a stop after the current step.
+        budget: The run's time, where it is limited: it decides the number of steps in place of `settings.epochs`.
 
     Raises:
         DivergedError: The loss or its gradient is not finite; the weights are those before that step.
         Interrupted: A stop was asked for; the state has been saved.
         ModelFileError: There are checkpoints to resume from, but none is usable.
     """
-    assert settings.epochs is not None
     assert settings.batch_size is not None
+    assert settings.epochs is not None or budget is not None
     device = next(model.parameters()).device
     loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device)
-    steps = settings.epochs * len(loader)
     optimizer = Optimizer(model, settings)
     penalty = Penalty(model, settings)
     guard = FiniteGuard(device, settings.clip_norm)
-    state = TrainingState(model, optimizer, settings, device)
+    steps = budget.costs.steps if budget else (settings.epochs or 0) * len(loader)
+    state = TrainingState(model, optimizer, settings, device, steps, budget)
+    schedule = state.schedule
 
     # resume: nothing to load is a fresh start
     state.load(run)
-    run.progress.begin(settings.epochs, steps, state.step)
-    last_save = time.monotonic()
+    if budget and state.step == 0:
+        schedule.revise(0, budget.begin())
+    run.progress.begin(math.ceil(schedule.steps / len(loader)), schedule.steps, state.step)
+    last_save = clock.now()
 
-    while state.epoch < settings.epochs and not state.out_of_patience:
-        started, trained = time.monotonic(), 0
+    while not state.ended:
+        started, trained = clock.now(), 0
         run.progress.begin_epoch(state.epoch + 1, state.count)
 
-        # train: one pass, or the rest of one
+        # train: one pass, or the rest of one, or the part of one for which there is time
         model.train()
         for batch in loader.epoch(state.epoch, start=state.step - state.epoch * len(loader)):
-            rate = learning_rate(settings, state.step, steps)
+            if state.step == schedule.steps:
+                break
+            rate = learning_rate(settings, schedule.progress(state.step + 0.5))
             torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
             optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
@@ -120,52 +144,57 @@ def train(model: Classifier, data: Splits, settings: TrainSettings, run: Run) ->
 
             trained += len(batch.labels)
             run.progress.after_step(len(batch.labels), rate, state.loss_sum, state.correct)
+            if budget and budget.is_due() and state.step < schedule.steps:
+                synchronize(device)
+                schedule.revise(state.step, budget.look(state.step))
+                run.progress.revise(math.ceil(schedule.steps / len(loader)), schedule.steps)
             if run.stop_signal is not None:
-                raise _stopped(run.stop_signal, state, run, steps)
-            if time.monotonic() - last_save >= settings.checkpoint_every:
+                raise _stopped(run.stop_signal, state, run)
+            if clock.now() - last_save >= settings.checkpoint_every:
                 state.save(run)
-                last_save = time.monotonic()
+                last_save = clock.now()
         guard.check()
         if guard.found():
             raise _diverged(guard, loader, data, run, len(loader))
-        train_seconds = time.monotonic() - started
+        train_seconds = clock.now() - started
 
         # validate
         val_loss = val_accuracy = None
-        if data.val is not None:
-            with state.average.applied(model):
-                measured = evaluate(model, data.val, run.spec, "val", bf16=settings.precision == "bf16")
+        if data.val is not None and (budget is None or (state.epoch + 1) % budget.costs.validate_every == 0):
+            with state.average.applied(model), budget.aside() if budget else nullcontext():
+                measured = validate(model, data.val, run.spec, settings)
             val_loss, val_accuracy = measured.loss, measured.accuracy
 
         # record
         result = EpochResult(
             epoch=state.epoch + 1,
             step=state.step,
-            lr=learning_rate(settings, state.step - 1, steps),
+            lr=learning_rate(settings, schedule.progress(state.step - 0.5)),
             train_loss=float(state.loss_sum) / state.count,
             train_accuracy=int(state.correct) / state.count,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            seconds=round(time.monotonic() - started, 3),
+            seconds=round(clock.now() - started, 3),
             images_per_second=round(trained / max(train_seconds, 1e-9), 1),
         )
         run.append_metrics(asdict(result))
         if state.epoch + 1 == LOOK_AFTER:
             run.notes.extend(explain_no_progress(model, loader, data.train, result.train_loss))
-        state.after_epoch(model, val_loss)
+        state.after_epoch(model, val_loss, val_accuracy)
         yield result
         if run.stop_signal is not None:  # asked for while validating
-            raise _stopped(run.stop_signal, state, run, steps)
+            raise _stopped(run.stop_signal, state, run)
 
     state.save(run)
     state.finish(model)
+    run.progress.ending = record_end(state, settings, run)
 
 
-def _stopped(signal_number: int, state: TrainingState, run: Run, steps: int) -> Interrupted:
+def _stopped(signal_number: int, state: TrainingState, run: Run) -> Interrupted:
     state.save(run)
     return Interrupted(
         signal_number,
-        f"stopped after step {state.step} of {steps}; the state is saved",
+        f"stopped after step {state.step} of {state.schedule.steps}; the state is saved",
         fix=to_type("striate", "train", "--resume", run.path),
     )
 

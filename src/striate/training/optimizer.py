@@ -141,19 +141,18 @@ def hidden_filters(model: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in weights if weight.requires_grad]
 
 
-def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
-    """Return the rate of step 0 ≤ step < steps: a pure function, so that a resumed run needs no scheduler.
+def learning_rate(settings: OptimizerSettings, progress: float) -> float:
+    """Return the rate at a progress of 0 … 1: a pure function, so that a resumed run needs no scheduler.
 
-    one-cycle rises linearly to the peak in the first `warmup` of the steps and falls linearly to zero
-    (after Smith 2018, without the cycle of momentum); cosine (Loshchilov and Hutter 2016) and linear
-    fall from the peak to zero.
+    A step takes the rate of its middle, so that neither the first nor the last is of rate zero. one-cycle rises
+    linearly to the peak in the first `warmup` of the run and falls linearly to zero (after Smith 2018, without
+    the cycle of momentum); cosine (Loshchilov and Hutter 2016) and linear fall from the peak to zero.
     """
     assert settings.lr is not None
-    done = (step + 0.5) / steps  # the middle of the step: neither a first nor a last step of rate zero
     if settings.schedule == "constant":
         return settings.lr
     if settings.schedule == "cosine":
-        return settings.lr * 0.5 * (1 + math.cos(math.pi * done))
+        return settings.lr * 0.5 * (1 + math.cos(math.pi * progress))
     if settings.schedule == "linear" or settings.warmup == 0:
-        return settings.lr * (1 - done)
-    return settings.lr * min(done / settings.warmup, (1 - done) / (1 - settings.warmup))
+        return settings.lr * (1 - progress)
+    return settings.lr * min(progress / settings.warmup, (1 - progress) / (1 - settings.warmup))

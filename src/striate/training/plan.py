@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from striate.core.device import choose_device
+from striate.core.duration import duration
 from striate.core.errors import SettingsError
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.models import Architecture
+from striate.runs.costs import Costs
 from striate.training.difficulty import neighbour_error
 
 STEPS = (1200, 3000)
@@ -28,6 +30,9 @@ PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3, "muon": 0.05}
 WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2, "muon": 5e-4}
 FAST_WIDTHS = {1: (16, 64, 128, 256, 256, 256), 3: (32, 64, 128, 256, 256, 256)}  # by channels
 LAST_SIDE = 7
+# (epochs, multiple): widths of `fast`, by the epochs that the usual ones could have in a time budget
+WIDER = ((0, 1.0), (24, 1.5), (48, 2.0))
+WIDTH_UNIT = 8  # a width is a multiple of this
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,14 @@ class Plan:
         architecture: The network.
         spec: How pictures become its input.
         reasons: Why, for each setting that was chosen here.
+        costs: What it takes on this machine, and the steps that fit; where there is a time budget.
     """
 
     settings: TrainSettings
     architecture: Architecture
     spec: ImageSpec
     reasons: Mapping[str, str]
+    costs: Costs | None = None
 
     def lines(self) -> list[str]:
         """Return the plan in five lines, for people."""
@@ -66,16 +73,25 @@ class Plan:
             pictures.append(f"normalize {s.normalize}")
         if s.views > 1:
             pictures.append(f"{s.views} views")
-        epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         options += " one logit" if self.architecture.one_logit else ""
         return [
             f"pictures   {', '.join(pictures)}",
             f"network    {self.architecture.name}{options}",
-            f"schedule   {epochs}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
+            f"schedule   {self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
             f"augment    {', '.join(active) or 'nothing'}",
             f"machine    {choose_device(s.device)}, {s.precision}, seed {s.seed}",
         ]
+
+    def _length(self) -> str:
+        if self.settings.time_budget is None:
+            return "1 epoch" if self.settings.epochs == 1 else f"{self.settings.epochs} epochs"
+        if self.costs is None:
+            return f"{duration(self.settings.time_budget)} in all"
+        epochs, every = self.costs.epochs, self.costs.validate_every
+        seldom = f", validated every {every}" if every > 1 else ""
+        number = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.1f}"
+        return f"{duration(self.settings.time_budget)} in all, about {number} epochs{seldom}"
 
 
 def make_plan(settings: TrainSettings, data: Splits) -> Plan:
@@ -135,7 +151,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     )
     if batch != settings.batch_size and settings.batch_size is not None:
         chosen["batch_size"], reasons["batch_size"] = batch, f"there are only {count} training pictures"
-    if settings.epochs is None:
+    if settings.epochs is None and settings.time_budget is None:
         difficulty = neighbour_error(data.train)
         steps = round(min(max(STEPS_PER_DIFFICULTY * difficulty, STEPS[0]), STEPS[1]))
         epochs = min(max(math.ceil(steps / math.ceil(count / batch)), EPOCHS[0]), EPOCHS[1])
@@ -160,6 +176,40 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     return Plan(complete, Architecture(name=model, options=options, one_logit=settings.one_logit), spec, reasons)
 
 
+def fitted_plan(plan: Plan, costs: Costs) -> Plan:
+    """Return the plan with what it costs on this machine, and why that gives the number of epochs it has."""
+    assert plan.settings.time_budget is not None
+    reasons = {
+        "epochs": f"about {costs.steps:,} steps of {1e3 * costs.step:.1f} ms fit into "
+        f"{duration(plan.settings.time_budget)}, of which measuring and writing take {duration(costs.finish)}"
+    }
+    if costs.validate_every > 1:
+        reasons["validations"] = f"one takes {duration(costs.validation)}: much for an epoch"
+    return replace(plan, costs=costs, reasons={**plan.reasons, **reasons})
+
+
+def wider_plan(plan: Plan, epochs: float) -> Plan:
+    """Return the plan with the wider network that a time for many epochs is better spent on, or the plan as it is.
+
+    Args:
+        plan: Of `make_plan`: with the usual widths, if it has widths at all.
+        epochs: That it could have in the time.
+    """
+    multiple = next(multiple for least, multiple in reversed(WIDER) if epochs >= least)
+    if "widths" not in plan.architecture.options or multiple == 1:
+        return plan
+    _, height, width = plan.spec.input_shape
+    usual = _fast_widths(min(height, width), plan.spec.channels)
+    widths = [max(1, round(width * multiple / WIDTH_UNIT)) * WIDTH_UNIT for width in usual]
+    options = {**plan.architecture.options, "widths": widths}
+    reason = f"{multiple:g} times the usual ones, for which there would be time for {epochs:,.0f} epochs"
+    return replace(
+        plan,
+        architecture=plan.architecture.model_copy(update={"options": options}),
+        reasons={**plan.reasons, "widths": reason},
+    )
+
+
 def _fast_widths(side: int, channels: int) -> list[int]:
     """Return the widths of as many pooled stages as bring the side to 7 pixels or fewer, at least three."""
     stages = max(3, math.ceil(math.log2(side / LAST_SIDE)))
@@ -182,8 +232,11 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
         problems.append(f"of {settings.views} views some are mirrored, which would change labels: use --views 3 or 1")
     if settings.views_below < 1 and settings.views == 1:
         problems.append("views_below says which pictures get more views than one: use --views 2, 3 or 6")
-    if settings.patience is not None and data.val is None:
-        problems.append("patience needs a validation part: use --val-share")
+    if settings.time_budget is not None and settings.epochs is not None:
+        problems.append("time_budget finds the number of epochs itself: leave out --epochs, or --time-budget")
+    if data.val is None:
+        needing = [key for key in ("patience", "target_accuracy") if getattr(settings, key) is not None]
+        problems += [f"{key} needs a validation part: use --val-share" for key in needing]
     _, height, width = spec.input_shape
     if settings.shift and settings.shift >= min(height, width):
         problems.append(f"shift {settings.shift} is as large as the picture ({height} × {width})")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-import time
 
 import torch
 
-from striate.core.device import synchronize
 from striate.core.settings import Precision
 from striate.data.loader import Batch
 from striate.models import Classifier
 from striate.training.loss import classification_loss
+from striate.training.timing import times
 
 STEPS = 3
 MARGIN = 1.1
@@ -25,11 +24,11 @@ def race(model: Classifier, batch: Batch) -> dict[str, float | str]:
     Args:
         batch: On the network's device.
     """
-    times = {precision: _step_time(copy.deepcopy(model), batch, precision) for precision in ("fp32", "bf16")}
-    chosen = "bf16" if times["fp32"] > MARGIN * times["bf16"] else "fp32"
+    seconds = {precision: _step_time(copy.deepcopy(model), batch, precision) for precision in ("fp32", "bf16")}
+    chosen = "bf16" if seconds["fp32"] > MARGIN * seconds["bf16"] else "fp32"
     return {
-        "fp32_ms": round(1e3 * times["fp32"], 2),
-        "bf16_ms": round(1e3 * times["bf16"], 2),
+        "fp32_ms": round(1e3 * seconds["fp32"], 2),
+        "bf16_ms": round(1e3 * seconds["bf16"], 2),
         "chosen": chosen,
     }
 
@@ -37,13 +36,10 @@ def race(model: Classifier, batch: Batch) -> dict[str, float | str]:
 def _step_time(model: Classifier, batch: Batch, precision: Precision) -> float:
     device = batch.images.device
     model.train()
-    times = []
-    for _ in range(STEPS + 1):  # the first step also chooses kernels
-        synchronize(device)
-        start = time.perf_counter()
+
+    def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = model(batch.images)
         classification_loss(logits.float(), batch.targets, batch.multi_label).backward()
-        synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times[1:])  # what else the machine does can only make a step slower
+
+    return min(times(step, device, STEPS))  # what else the machine does can only make a step slower

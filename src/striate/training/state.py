@@ -16,23 +16,39 @@ from striate.runs.checkpoint import Checkpoint, load_newest, save_checkpoint
 from striate.runs.folder import Run
 from striate.runs.model_file import check_weights
 from striate.training.average import WeightAverage
+from striate.training.budget import TimeBudget
 from striate.training.optimizer import Optimizer
+from striate.training.schedule import Schedule
 
 
 class TrainingState:
-    """Weights, average, optimizer, the epoch's sums and the best epoch so far.
+    """Weights, average, optimizer, schedule, the epoch's sums and the best epoch so far.
 
     Args:
         model, optimizer: What is trained, and what trains it.
         settings: The run's settings.
         device: Where the sums are kept.
+        steps: Steps of the whole run, as it is planned.
+        budget: The run's time, where it is limited.
     """
 
-    def __init__(self, model: Classifier, optimizer: Optimizer, settings: TrainSettings, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Classifier,
+        optimizer: Optimizer,
+        settings: TrainSettings,
+        device: torch.device,
+        steps: int,
+        budget: TimeBudget | None = None,
+    ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.average = WeightAverage(model, settings.ema)
+        self.schedule = Schedule(steps)
+        self.budget = budget
         self.patience = settings.patience
+        self.target = settings.target_accuracy
+        self.reached = False
         self.step = 0
         self.epoch = 0
         self.count = 0
@@ -47,6 +63,12 @@ class TrainingState:
         """Whether the validation loss has not improved for `patience` epochs."""
         return self.patience is not None and self.epoch - self.best_epoch >= self.patience
 
+    @property
+    def ended(self) -> bool:
+        """Whether training is over: by its schedule, whose last epoch is measured too, by its target or patience."""
+        done = self.step >= self.schedule.steps and self.count == 0
+        return done or self.reached or self.out_of_patience
+
     def after_step(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a step: average the weights, add to the epoch's sums."""
         self.step += 1
@@ -55,8 +77,9 @@ class TrainingState:
         self.correct += is_right(decide(logits, labels.ndim == 2), labels).sum()
         self.count += len(labels)
 
-    def after_epoch(self, model: Classifier, val_loss: float | None) -> None:
-        """Count an epoch, and keep its weights where it is the best and that matters."""
+    def after_epoch(self, model: Classifier, val_loss: float | None, val_accuracy: float | None) -> None:
+        """Count an epoch, see whether it has reached the target, and keep its weights where it is the best so far."""
+        self.reached = self.target is not None and val_accuracy is not None and val_accuracy >= self.target
         self.epoch += 1
         self.count = 0
         self.loss_sum, self.correct = torch.zeros_like(self.loss_sum), torch.zeros_like(self.correct)
@@ -67,8 +90,11 @@ class TrainingState:
             self.best = {name: tensor.detach().clone() for name, tensor in source.items()}
 
     def finish(self, model: Classifier) -> None:
-        """Give the network its final weights: the best epoch's, else the averaged ones, else the last."""
-        if self.best:
+        """Give the network its final weights: those that reached the target, the best epoch's, or else the last.
+
+        The first and the last are the averaged ones, where weights are averaged.
+        """
+        if self.best and not self.reached:
             model.load_state_dict(self.best)
         else:
             self.average.finish(model)
@@ -88,6 +114,9 @@ class TrainingState:
             "count": self.count,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss,
             "best_epoch": self.best_epoch,
+            "reached": self.reached,
+            "schedule": self.schedule.pieces,
+            "budget": None if self.budget is None else self.budget.state(),
             "digest": run.config.digest(),
         }
         save_checkpoint(run.checkpoints, Checkpoint(self.step, tensors, state))
@@ -126,4 +155,8 @@ class TrainingState:
         best_loss = checkpoint.state["best_loss"]
         self.best_loss = math.inf if best_loss is None else best_loss
         self.best_epoch = checkpoint.state["best_epoch"]
+        self.reached = checkpoint.state["reached"]
+        self.schedule.load(checkpoint.state["schedule"])
+        if self.budget is not None:
+            self.budget.load(checkpoint.state["budget"])
         run.keep_metrics_before(self.epoch + 1)

@@ -1,0 +1,32 @@
+"""Costs: what the parts of a run take on the machine it began on, which a run with a time budget is planned by."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Costs(BaseModel):
+    """Times in seconds, measured before training, and what followed from them; part of config.json.
+
+    Args:
+        step: One training step.
+        validation: One validation; 0 where there is no validation part.
+        finish: Measuring the trained network on all held-out parts, and writing everything.
+        epoch_steps: Steps of an epoch.
+        validate_every: The validation part is measured after every so many epochs.
+        steps: Steps that fitted into the time by these costs; the clock has revised them since.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    step: float = Field(gt=0)
+    validation: float = Field(ge=0)
+    finish: float = Field(ge=0)
+    epoch_steps: int = Field(ge=1)
+    validate_every: int = Field(1, ge=1)
+    steps: int = Field(0, ge=0)
+
+    @property
+    def epochs(self) -> float:
+        """Epochs that fitted."""
+        return self.steps / self.epoch_steps

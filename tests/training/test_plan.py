@@ -141,3 +141,17 @@ def test_the_spec_says_how_pictures_are_normalised(digits, normalize, told) -> N
     assert (plan.spec.mean, plan.spec.std) == (((0.0,), (1.0,)) if normalize == "none" else statistics)
     assert plan.spec.whiten == (normalize == "picture")
     assert (f"normalize {normalize}" in plan.lines()[0]) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"sgd_lr": 3}, "sgd_lr is for muon alone"),
+        ({"optimizer": "adam", "renormalize": False}, "renormalize is for muon alone"),
+        ({"optimizer": "adamw", "momentum": 0.5}, "momentum is for sgd or muon alone"),
+        ({"schedule": "constant", "warmup": 0.5}, "warmup is for the one-cycle schedule alone"),
+    ],
+)
+def test_what_nothing_reads_is_refused_by_name(digits, given: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        make_plan(TrainSettings.parse(given), digits)

@@ -12,6 +12,7 @@ from striate.convolution.padding import Array, numbers
 from striate.core.errors import SettingsError
 from striate.core.registry import Registry
 
+LARGEST = 1e6  # a weight
 KERNELS: Registry[Array] = Registry("kernel")
 
 
@@ -38,18 +39,18 @@ def read_kernel(text: str) -> Array:
     """Return a kernel by its name, or from its numbers: rows end with ';', numbers with ','.
 
     Raises:
-        SettingsError: An unknown name, rows of different lengths, or something that is not a finite number.
+        SettingsError: An unknown name, rows of different lengths, or something that is not a number of up to a million.
     """
-    if any(letter.isalpha() for letter in text.replace("e", "")):
+    if not any(sign in text for sign in ",;") and any(letter.isalpha() for letter in text.replace("e", "")):
         return KERNELS[text]
     try:
         rows = [[float(number) for number in row.split(",")] for row in text.strip("; ").split(";")]
         kernel = numbers(rows, "kernel")
     except ValueError:
         kernel = np.array([[np.nan]])
-    if not np.isfinite(kernel).all():
+    if not (np.abs(kernel) <= LARGEST).all():  # NaN included
         raise SettingsError(
-            "expected a name or rows of numbers, all of equal length",
+            f"expected a name or rows of numbers up to {LARGEST:g}, all of equal length",
             where=f"kernel '{text}'",
             fix=f"like 1,0,-1;2,0,-2;1,0,-1 or one of {', '.join(KERNELS)}",
         )

@@ -46,7 +46,11 @@ def per_axis(value: PerAxis, axes: int, name: str) -> tuple[int, ...]:
     """
     given = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(given) != axes or any(one < 1 for one in given):
-        raise SettingsError(f"expected {axes} whole numbers from 1 up, or one for all axes", where=f"{name} {value}")
+        raise SettingsError(
+            f"expected {axes} whole numbers from 1 up, or one for all axes",
+            where=f"{name} {value}",
+            fix="like 1, or 2,1",
+        )
     return given
 
 
@@ -65,7 +69,9 @@ def pad_widths(window: Sequence[int], padding: Padding) -> tuple[tuple[int, int]
     """
     given = (padding,) * len(window) if isinstance(padding, str | int) else tuple(padding)
     if len(given) != len(window):
-        raise SettingsError(f"expected {len(window)} paddings, one per axis", where=f"padding {padding}")
+        raise SettingsError(
+            f"expected {len(window)} paddings, one per axis", where=f"padding {padding}", fix="like same, or 1,2"
+        )
     return tuple(_axis_widths(m, p) for m, p in zip(window, given, strict=True))
 
 
@@ -78,7 +84,9 @@ def _axis_widths(m: int, padding: Mode | int) -> tuple[int, int]:
         return m - 1, m - 1
     if isinstance(padding, int) and padding >= 0:
         return padding, padding
-    raise SettingsError(f"expected {', '.join(get_args(Mode))} or a number from 0 up", where=f"padding {padding}")
+    raise SettingsError(
+        f"expected {', '.join(get_args(Mode))} or a number from 0 up", where=f"padding {padding}", fix="like same, or 1"
+    )
 
 
 def pad(x: Array, widths: Sequence[tuple[int, int]], fill: float = 0.0) -> Array:

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LONGEST_START = 2.0  # seconds that Python may take to come this far
+LONGEST_START = 15.0  # seconds that Python may take to come this far on a busy machine
 
 _imported = time.monotonic()
 _began: float | None = None

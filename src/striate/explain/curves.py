@@ -131,12 +131,11 @@ def read_curves(paths: Iterable[Path]) -> list[Curve]:
 
 
 def _epochs(run: Run) -> int:
-    """Return the epochs that were set, or came to fit into the time budget, or were thought to fit at its beginning."""
-    costs = run.config.costs
-    if costs is None:
-        return run.config.settings.epochs or 0
-    ending = read_ending(run.path)
-    return ending.epochs if ending and ending.ended == "time" else math.ceil(costs.epochs)
+    """Return the epochs it had where time or a target ended it; else those that were set, or seemed to fit at first."""
+    ending, costs = read_ending(run.path), run.config.costs
+    if ending and ending.ended in ("time", "target"):
+        return ending.epochs
+    return run.config.settings.epochs or 0 if costs is None else math.ceil(costs.epochs)
 
 
 def tell_apart(paths: Sequence[Path]) -> list[str]:

@@ -69,7 +69,8 @@ class FastNet(Classifier):
     ) -> None:
         super().__init__()
         has_stem = {"none": False, "learned": True, "whitened": True}[stem]
-        require_side("fast", input_shape, 2 ** len(widths) + has_stem)  # every stage halves the sides
+        name = f"fast with stem {stem}" if has_stem else "fast"
+        require_side(name, input_shape, 2 ** len(widths) + has_stem)  # every stage halves the sides
         inputs = input_shape[0]
         self.stem: PatchStem | None = None
         if has_stem:

@@ -220,6 +220,22 @@ def _power_of_two(value: float, low: int, high: int) -> int:
     return int(min(max(2 ** round(math.log2(max(value, 1))), low), high))
 
 
+def _without_effect(settings: TrainSettings) -> list[str]:
+    """Return a sentence for each setting that was changed and that nothing reads."""
+    of_others = {
+        "muon": () if settings.optimizer == "muon" else ("sgd_lr", "renormalize"),
+        "sgd or muon": () if settings.optimizer in ("sgd", "muon") else ("momentum", "nesterov"),
+        "the one-cycle schedule": () if settings.schedule == "one-cycle" else ("warmup",),
+    }
+    default = TrainSettings()
+    return [
+        f"{key} is for {reader} alone: leave it out"
+        for reader, keys in of_others.items()
+        for key in keys
+        if getattr(settings, key) != getattr(default, key)
+    ]
+
+
 def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> None:
     problems = []
     if spec.channels == 1 and (settings.saturation or settings.hue):
@@ -232,6 +248,7 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
         problems.append(f"of {settings.views} views some are mirrored, which would change labels: use --views 3 or 1")
     if settings.views_below < 1 and settings.views == 1:
         problems.append("views_below says which pictures get more views than one: use --views 2, 3 or 6")
+    problems += _without_effect(settings)
     if settings.time_budget is not None and settings.epochs is not None:
         problems.append("time_budget finds the number of epochs itself: leave out --epochs, or --time-budget")
     if data.val is None:

@@ -15,6 +15,8 @@ from striate.explain.curves import curves_figure, read_curves
 from striate.explain.drawing import save_figure
 from striate.explain.predictions import mistakes_grid
 from striate.explain.sheet import contact_sheet
+from striate.recipes.figure import reproduction_figure
+from striate.recipes.result import measured
 
 IMAGES = Path(__file__).parent / "images"
 MOVED = {"rotate": 10, "zoom": 0.1, "shift": 2, "flip": True, "brightness": 0.2, "erase": 0.3}
@@ -37,10 +39,17 @@ def draw_learning() -> None:
     save_figure(mistakes_grid(measured.result, measured.pictures), IMAGES / "mistakes.png")
 
 
+def draw_recipes() -> None:
+    """Write the figure of docs/recipes.md from what was measured last."""
+    rows, _ = measured()
+    save_figure(reproduction_figure(list(rows.values())), IMAGES / "reproduction.png")
+
+
 def main() -> None:
-    """Draw the digit, learning curves with the mistakes that are left, and the contact sheet of Fashion-MNIST."""
+    """Draw the digit, learning curves and mistakes, the recipes, and the contact sheet of Fashion-MNIST."""
     draw_digit()
     draw_learning()
+    draw_recipes()
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")
     settings = TrainSettings.parse(MOVED)

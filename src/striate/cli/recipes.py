@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from striate.core.errors import SettingsError
+from striate.core.errors import Interrupted, SettingsError
 from striate.core.paths import user_path
 
 if TYPE_CHECKING:
@@ -24,24 +24,35 @@ def recipes(
     json: AsJson = False,
 ) -> None:
     """List the recipes, or show one: what was claimed, what was corrected, its settings."""
+    from dataclasses import asdict
+
     from striate.cli.output import print_json, stdout, table
     from striate.recipes import RECIPES
+    from striate.recipes.result import measured
 
     chosen = [RECIPES[one] for one in ([name] if name else RECIPES)]
+    rows, machine = measured()
     if json:
         keys = ("name", "document", "data", "published", "claim", "settings", "ours", "seeds")
-        print_json([{key: getattr(one, key) for key in keys} for one in chosen])
+        print_json([{**{key: getattr(one, key) for key in keys}, "measured": asdict(rows[one.name])} for one in chosen])
         return
     if name:
         (one,) = chosen
         given = " ".join(f"{key}={value}" for key, value in one.settings.items())
-        print(f"{one.name} (document {one.document})\n\n{one.claim}\n\ndata: {one.data}\nsettings: {given}")
+        row = rows[name]
+        print(f"{one.name} (document {one.document})\n\n{one.claim}\n\ndata: {one.data}\nsettings: {given}\n")
+        settings = " ".join(f"{key}={value}" for key, value in one.ours.items()) or "no option but the data's name"
+        print(f"measured on {row.data}, {machine}, times without start and final measuring:")
+        print(f"  as above  {row.document}\n  ours      {row.ours}, by {settings}")
         return
-    rows = [
+    lines = [
         [one.name, one.document, one.data, f"{one.published['test']:.4f}" if "test" in one.published else "none"]
+        + [f"{outcome.accuracy:.4f}" for outcome in (rows[one.name].document, rows[one.name].ours)]
         for one in chosen
     ]
-    stdout().print(table("", ["recipe", "document", "data", "published"], rows, left=(0, 1, 2)))
+    head = ["recipe", "document", "data", "published", "measured", "ours"]
+    stdout().print(table("", head, lines, left=(0, 1, 2)))
+    print(f"measured: the document's system on {machine}")
 
 
 def reproduce(
@@ -75,11 +86,15 @@ def reproduce(
     machine = describe_machine(choose_device(device))
     kept = _kept(out / "reproduction.json", quick)
     rows: list[Row] = []
-    for row in run_all(chosen, out, quick=quick, data_dir=data_dir, device=device):
+    for name in chosen:
+        stderr().print(f"{len(rows) + 1}/{len(chosen)}  {name} …")
+        try:
+            (row,) = run_all([name], out, quick=quick, data_dir=data_dir, device=device)
+        except Interrupted as stopped:
+            number = stopped.exit_code - 128
+            raise Interrupted(number, stopped.what, fix="the same command again goes on from there") from None
         rows.append(row)
-        stderr().print(
-            f"{len(rows)}/{len(chosen)}  {row.recipe}: {row.document.accuracy:.4f}, ours {row.ours.accuracy:.4f}"
-        )
+        stderr().print(f"     {row.document.accuracy:.4f} as the document means it, {row.ours.accuracy:.4f} ours")
         everything = together(kept, rows)
         replace_file(out / "reproduction.json", _encoded(as_json(everything, machine)))
         replace_file(out / "reproduction.md", (table(everything) + "\n").encode())

@@ -1,9 +1,14 @@
-"""What came out of reproducing the documents' systems: one row for each, as a table and as JSON."""
+"""What came out of reproducing the documents' systems: one row for each, as a table and as JSON.
+
+`measured.json` beside this file holds what was measured last, and on which machine.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -11,6 +16,7 @@ from striate.evaluation.metrics import wilson_interval
 from striate.recipes.recipe import RECIPES
 
 REHEARSAL = "A rehearsal (--quick)"
+MEASURED = Path(__file__).parent / "measured.json"
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,12 @@ class Outcome:
     def accuracy(self) -> float:
         """The mean over the seeds."""
         return mean(self.accuracies)
+
+    def __str__(self) -> str:
+        """Return accuracy, interval and number of pictures in words."""
+        low, high = self.interval
+        seeds = f", mean of {len(self.accuracies)} seeds" if len(self.accuracies) > 1 else ""
+        return f"{self.accuracy:.4f} (95 %: {low:.4f}–{high:.4f}{seeds}) of {self.count:,} in {self.seconds:,.0f} s"
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -104,3 +116,14 @@ def from_json(content: Mapping[str, Any]) -> list[Row]:
         Row(**{**row, "document": Outcome(**row["document"]), "ours": Outcome(**row["ours"])})
         for row in content["rows"]
     ]
+
+
+def measured() -> tuple[dict[str, Row], str]:
+    """Return the rows that were measured last, by recipe, and the machine in words."""
+    content = json.loads(MEASURED.read_bytes())
+    machine = content["machine"]
+    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
+    return (
+        {row.recipe: row for row in from_json(content)},
+        f"{machine['device_name']}, {machine['cores']} cores, {threads}, torch {machine['torch']}",
+    )

@@ -21,7 +21,7 @@ lint: $(VENV)/.installed-dev
 figures: $(VENV)/.installed-dev
 	$(BIN)/python docs/figures.py
 
-# the short form of every benchmark, about ten minutes, and which ratios fell since they were last committed
+# the short form of every benchmark, and which ratios fell since they were last committed
 bench: $(VENV)/.installed-bench
 	for name in main_job documents peers ladder loader inference growth; do \
 		$(BIN)/python -m benchmarks.$$name --quick || exit; done

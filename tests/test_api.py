@@ -38,3 +38,7 @@ def test_unknown_settings_and_runs_are_told(tmp_path: Path) -> None:
     with pytest.raises(StriateError):
         striate.load(tmp_path / "nothing")
     assert not list(tmp_path.iterdir())
+
+
+def test_dir_offers_what_the_package_offers() -> None:
+    assert {"train", "load", "resume"} <= set(dir(striate))

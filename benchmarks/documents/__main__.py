@@ -8,8 +8,8 @@ its schedule fixed beforehand; a ratio counts where its mean test accuracy over 
 
 Favourable to the documents' programs: they choose their moment by the test part itself, keep nothing, and need not
 say how good they are on the training part. Favourable to Striate: it measures the test part once, where they pay for
-it after every epoch (a few per cent of it), and its settings were chosen for the figure, on held-out training
-pictures, where theirs are the documents'. CIFAR-10 is here as JPEG files, which torchvision's ImageFolder decodes in
+it after every epoch (a few per cent of it), and its settings may be chosen for the figure, where theirs
+are the documents'. CIFAR-10 is here as JPEG files, which torchvision's ImageFolder decodes in
 every epoch (but once in bird-plane, as in its document); Striate starts without a decoded picture, and decodes once.
 
 Writes results/documents.json: a contest is replaced, the others stay. --quick is bird-plane alone.

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from striate.cli.options import merge, setting_parameters
 from striate.core.errors import SettingsError
-from striate.core.settings import GROUPS, Settings, TrainSettings
+from striate.core.settings import GROUPS, Settings, TrainSettings, override
 
 
 def refused(**values: object) -> str:
@@ -256,3 +256,11 @@ def test_a_group_of_its_own_obeys_the_same_rules():
         Brew.parse({"minuts": 2})
     with pytest.raises(SettingsError, match="finite"):
         Brew.parse({"minutes": math.inf})
+
+
+def test_what_a_recipe_sets_for_another_choice_than_the_users_is_left_out() -> None:
+    base = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "epochs": 9, "lr": 0.1}
+    assert override(base, {"optimizer": "adam"}) == {"optimizer": "adam", "epochs": 9, "lr": 0.1}
+    assert override(base, {"optimizer": "muon"}) == {**base, "optimizer": "muon"}
+    assert override(base, {"time_budget": 60.0}) == {**{k: base[k] for k in base if k != "epochs"}, "time_budget": 60.0}
+    assert override(base, {}) == base

@@ -68,6 +68,17 @@ def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(recipes, tm
         list(reproduce(["unpublished"], tmp_path / "cut", quick=True, device="cpu"))
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(recipes, tmp_path: Path, monkeypatch, capsys) -> None:
+    def stop(*args: object, **options: object) -> None:
+        raise Interrupted(2, "stopped", fix="striate train --resume")
+
+    monkeypatch.setattr("striate.recipes.reproduce.reproduce", stop)
+    assert main(["reproduce", "small", "--out", str(tmp_path)]) == 130
+    told = capsys.readouterr().err
+    assert "the same command again" in told
+    assert "--resume" not in told
+
+
 def test_the_command_writes_table_json_and_figure(recipes, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     assert main(["reproduce", "--quick", "--out", str(out), "--device", "cpu"]) == 0

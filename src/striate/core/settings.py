@@ -226,11 +226,24 @@ GROUPS: dict[str, type[Settings]] = {
 }
 
 
+# what is read by some choices alone: setting → the choice and its values that read it
+READ_BY: dict[str, tuple[str, tuple[str, ...]]] = {
+    "sgd_lr": ("optimizer", ("muon",)),
+    "renormalize": ("optimizer", ("muon",)),
+    "momentum": ("optimizer", ("sgd", "muon")),
+    "nesterov": ("optimizer", ("sgd", "muon")),
+    "warmup": ("schedule", ("one-cycle",)),
+}
+
+
 def override(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's values with those given in place of its own; a time to keep takes the place of its epochs.
+    """Return a recipe's values with those given in place of its own, and without those that nothing reads then.
+
+    A time to keep takes the place of its epochs, another optimizer that of its momentum.
 
     Args:
         base, given: Keys as in `TrainSettings`.
     """
-    replaced = {"epochs"} if given.get("time_budget") is not None else set()
+    replaced = {key for key, (choice, readers) in READ_BY.items() if given.get(choice, readers[0]) not in readers}
+    replaced |= {"epochs"} if given.get("time_budget") is not None else set()
     return {**{key: value for key, value in base.items() if key not in replaced}, **given}

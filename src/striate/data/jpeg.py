@@ -1,6 +1,6 @@
 """Plain JPEGs straight to pixels: the same library as Pillow's, without reading the file's header in Python.
 
-Of a small picture Pillow spends four fifths of the time on that header. What is not plain (turned by EXIF, CMYK,
+Of a small picture Pillow spends most of the time on that header. What is not plain (turned by EXIF, CMYK,
 12 bits, damaged in any way) is left to Pillow, which gives the same pixels and says what is wrong.
 """
 

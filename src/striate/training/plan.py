@@ -14,7 +14,7 @@ from typing import Any, Literal
 from striate.core.device import choose_device
 from striate.core.duration import duration
 from striate.core.errors import SettingsError
-from striate.core.settings import TrainSettings
+from striate.core.settings import READ_BY, TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.models import Architecture
@@ -222,17 +222,11 @@ def _power_of_two(value: float, low: int, high: int) -> int:
 
 def _without_effect(settings: TrainSettings) -> list[str]:
     """Return a sentence for each setting that was changed and that nothing reads."""
-    of_others = {
-        "muon": () if settings.optimizer == "muon" else ("sgd_lr", "renormalize"),
-        "sgd or muon": () if settings.optimizer in ("sgd", "muon") else ("momentum", "nesterov"),
-        "the one-cycle schedule": () if settings.schedule == "one-cycle" else ("warmup",),
-    }
     default = TrainSettings()
     return [
-        f"{key} is for {reader} alone: leave it out"
-        for reader, keys in of_others.items()
-        for key in keys
-        if getattr(settings, key) != getattr(default, key)
+        f"{key} is for {choice} {' or '.join(readers)} alone: leave it out"
+        for key, (choice, readers) in READ_BY.items()
+        if getattr(settings, choice) not in readers and getattr(settings, key) != getattr(default, key)
     ]
 
 

@@ -92,7 +92,7 @@ def test_the_time_is_kept_whatever_the_machines_speed_becomes(first: float, late
             now += slower * costs.step
             step += 1
             if budget.is_due() and step < schedule.steps:
-                schedule.revise(step, budget.look(step))
+                schedule.revise(step, budget.look(step, schedule.progress(step)))
             if step % costs.epoch_steps == 0 or step == schedule.steps:
                 with budget.aside():
                     now += slower * costs.validation
@@ -121,7 +121,7 @@ def test_a_process_that_goes_on_has_used_what_was_used_and_its_own_start(machine
     again.load(state)
     assert again.used() == 10 + 8
     machine.seconds += 10
-    assert again.look(20) == 20 + (97 - 28)
+    assert again.look(20, 0.2) == 20 + (97 - 28)
     assert again.pace == 1.0, "starting is no part of the time of steps"
 
 

@@ -146,7 +146,7 @@ def test_the_spec_says_how_pictures_are_normalised(digits, normalize, told) -> N
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"sgd_lr": 3}, "sgd_lr is for optimizer muon alone"),
+        ({"optimizer": "sgd", "sgd_lr": 3}, "sgd_lr is for optimizer muon alone"),
         ({"optimizer": "adam", "renormalize": False}, "renormalize is for optimizer muon alone"),
         ({"optimizer": "adamw", "momentum": 0.5}, "momentum is for optimizer sgd or muon alone"),
         ({"schedule": "constant", "warmup": 0.5}, "warmup is for schedule one-cycle alone"),

@@ -117,8 +117,8 @@ class DataSettings(Settings):
     normalize: Normalization = Field(
         "data", description="By mean and deviation of the data, of each picture, or only to 0 … 1"
     )
-    views: Literal[1, 2, 3, 6] = Field(
-        1, description="Views averaged in measuring and predicting; 2: mirrored too, 3: shifted too, 6: both"
+    views: Literal[1, 2, 3, 6] | None = chosen(
+        "Views averaged in measuring and predicting; 2: mirrored too, 3: shifted too, 6: both"
     )
     views_below: float = Field(
         1.0, gt=0, le=1, description="More than one view only where the first is less certain than this"
@@ -130,7 +130,7 @@ class AugmentSettings(Settings):
     """Random changes of the training pictures; 0 turns one off."""
 
     flip: bool | None = chosen("Mirror left to right")
-    alternate_flip: bool = Field(False, description="Mirror by turns: at random at first, then every other epoch")
+    alternate_flip: bool | None = chosen("Mirror by turns: at random at first, then every other epoch")
     flip_vertical: bool = Field(False, description="Mirror top to bottom")
     rotate: float = Field(0.0, ge=0, le=180, description="Rotation by up to ± this many degrees")
     shift: int | None = chosen("Shift by up to ± this many whole pixels", ge=0, le=256)
@@ -142,6 +142,9 @@ class AugmentSettings(Settings):
     saturation: float = Field(0.0, ge=0, le=1, description="Saturation times 1 ± this (colour)")
     hue: float = Field(0.0, ge=0, le=0.5, description="Hue turned by up to ± this share of the circle (colour)")
     erase: float = Field(0.0, ge=0, le=1, description="Probability of erasing a rectangle")
+    small_until: float | None = chosen(
+        "Share of the run that sees the pictures at three quarters of their side; 0: none", ge=0, lt=1
+    )
     mixup: float = Field(0.0, ge=0, le=10, description="Mixup: α of the Beta distribution of the shares")
     cutmix: float = Field(0.0, ge=0, le=10, description="CutMix: α of the Beta distribution of the areas")
 
@@ -154,8 +157,8 @@ class OptimizerSettings(Settings):
         None, gt=0, le=1e7, description="Time for the whole run, in place of epochs: 90, 20s, 2m or 1h30m"
     )
     batch_size: int | None = chosen("Pictures per step", ge=1, le=65_536)
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
-        "sgd", description="Update rule; muon: of filters, with sgd for all else"
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] | None = chosen(
+        "Update rule; muon: of filters, with sgd for all else"
     )
     lr: float | None = chosen("Peak learning rate", gt=0, le=1000)
     sgd_lr: float = Field(2.8, gt=0, le=1000, description="Learning rate of what muon leaves to sgd, as a multiple")
@@ -167,8 +170,8 @@ class OptimizerSettings(Settings):
     l1: float = Field(0.0, ge=0, le=10, description="Added to the loss: this times the sum of |weight|")
     l2: float = Field(0.0, ge=0, le=10, description="Added to the loss: this times the sum of weight²")
     penalty_on: str = Field("*", description="Parameters that l1 and l2 concern, by name: 'classifier.*,conv1.*'")
-    schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
-        "one-cycle", description="Course of the learning rate over the run"
+    schedule: Literal["one-cycle", "cosine", "linear", "constant"] | None = chosen(
+        "Course of the learning rate over the run"
     )
     warmup: float = Field(0.2, ge=0, lt=1, description="Share of the run in which one-cycle rises to the peak")
     label_smoothing: float | None = chosen("Share of the target spread over all classes", ge=0, lt=1)

@@ -10,6 +10,8 @@ class Costs(BaseModel):
 
     Args:
         step: One training step.
+        small_step: One with the smaller pictures that the run begins with; None where it does not.
+        small_until: Share of the run that sees these.
         validation: One validation; 0 where there is no validation part.
         finish: Measuring the trained network on all held-out parts, and writing everything.
         epoch_steps: Steps of an epoch.
@@ -20,6 +22,8 @@ class Costs(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     step: float = Field(gt=0)
+    small_step: float | None = Field(None, gt=0)
+    small_until: float = Field(0.0, ge=0, lt=1)
     validation: float = Field(ge=0)
     finish: float = Field(ge=0)
     epoch_steps: int = Field(ge=1)
@@ -30,3 +34,14 @@ class Costs(BaseModel):
     def epochs(self) -> float:
         """Epochs that fitted."""
         return self.steps / self.epoch_steps
+
+    def full_steps(self, before: float, after: float) -> float:
+        """Return what a step between two shares of the run costs on average, in steps with full-sized pictures.
+
+        Args:
+            before, after: Progress of 0 … 1; `after` is the greater one.
+        """
+        if self.small_step is None:
+            return 1.0
+        small = min(max(self.small_until - before, 0.0), after - before) / (after - before)
+        return 1 - small + small * self.small_step / self.step

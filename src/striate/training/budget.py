@@ -36,11 +36,11 @@ class TimeBudget:
     def __init__(self, seconds: float, costs: Costs, started: float | None = None) -> None:
         self.seconds = seconds
         self.costs = costs
-        self.pace = costs.step  # seconds per step, lately
+        self.pace = costs.step  # seconds per step with full-sized pictures, lately
         self._started = clock.now() if started is None else started
         self._before = 0.0  # seconds used by earlier processes of the run
         self._looked_at = self.used()
-        self._looked_step = 0
+        self._looked_step, self._looked_progress = 0, 0.0
         self._aside = 0.0  # seconds since the last look that no step took
 
     def used(self) -> float:
@@ -50,23 +50,25 @@ class TimeBudget:
     def begin(self) -> int:
         """Return how many steps fit, before the first of them is done."""
         self._looked_at, self._aside = self.used(), 0.0
-        return self._fitting(0, self._looked_at)
+        return self._fitting(0, 0.0, self._looked_at)
 
     def is_due(self) -> bool:
         """Return whether the last look is long enough ago."""
         return self.used() - self._looked_at >= LOOK_EVERY * self.seconds
 
-    def look(self, step: int) -> int:
+    def look(self, step: int, progress: float) -> int:
         """Measure the steps since the last look, and return how many the whole run can have.
 
         Args:
             step: Steps done, more than at the last look; at least one more follows.
+            progress: The run's after these, below 1.
         """
         used = self.used()
-        lately = (used - self._looked_at - self._aside) / (step - self._looked_step)
+        done = (step - self._looked_step) * self.costs.full_steps(self._looked_progress, progress)
+        lately = (used - self._looked_at - self._aside) / done
         self.pace += SMOOTHING * (lately - self.pace)
-        self._looked_at, self._looked_step, self._aside = used, step, 0.0
-        return self._fitting(step, used)
+        self._looked_at, self._looked_step, self._looked_progress, self._aside = used, step, progress, 0.0
+        return self._fitting(step, progress, used)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -77,11 +79,13 @@ class TimeBudget:
         finally:
             self._aside += clock.now() - before
 
-    def _fitting(self, step: int, used: float) -> int:
+    def _fitting(self, step: int, progress: float, used: float) -> int:
         costs, slower = self.costs, self.pace / self.costs.step
         # a validation after the last step, others on the way
         left = AIM * self.seconds - used - slower * (costs.finish + costs.validation)
-        each = self.pace + slower * costs.validation / (costs.epoch_steps * costs.validate_every)
+        each = self.pace * costs.full_steps(progress, 1.0) + slower * costs.validation / (
+            costs.epoch_steps * costs.validate_every
+        )
         return step + max(1, math.floor(left / each))
 
     def require_steps(self) -> None:
@@ -105,6 +109,7 @@ class TimeBudget:
             "pace": self.pace,
             "looked_at": self._looked_at,
             "looked_step": self._looked_step,
+            "looked_progress": self._looked_progress,
             "aside": self._aside,
         }
 
@@ -112,5 +117,6 @@ class TimeBudget:
         """Go on from a checkpoint; this process's time until now counts as used, but not as the time of steps."""
         starting = clock.now() - self._started
         self._before, self.pace = state["used"], state["pace"]
-        self._looked_at, self._looked_step = state["looked_at"], state["looked_step"]
+        self._looked_at = state["looked_at"]
+        self._looked_step, self._looked_progress = state["looked_step"], state["looked_progress"]
         self._aside = state["aside"] + starting

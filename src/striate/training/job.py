@@ -34,6 +34,7 @@ from striate.training.penalty import Penalty
 from striate.training.plan import Plan, fitted_plan, make_plan, wider_plan
 from striate.training.precision import race
 from striate.training.probe import probe
+from striate.training.resizing import require_another_side
 from striate.version import __version__
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
@@ -265,6 +266,8 @@ def _decide(plan: Plan, precision: str, reason: str) -> Plan:
 def _build(plan: Plan, data: Splits, device: torch.device) -> Classifier:
     torch.manual_seed(plan.settings.seed)
     model = place(build(plan.architecture, plan.spec), device)
+    if plan.settings.small_until:
+        require_another_side(model, plan.architecture.name, plan.spec)
     # in a resumed run too, whose checkpoint replaces the weights: it may have been stopped before the first one
     model.prepare(_some_inputs(data, plan.spec, device))
     return model

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ from striate.training.finite import FiniteGuard
 from striate.training.loss import classification_loss
 from striate.training.optimizer import Optimizer, learning_rate
 from striate.training.penalty import Penalty
+from striate.training.resizing import Resizing
 from striate.training.state import TrainingState
 from striate.training.tripwires import LOOK_AFTER, explain_no_progress, refuse_probabilities
 
@@ -108,6 +109,7 @@ def train(
     loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device)
     optimizer = Optimizer(model, settings)
     penalty = Penalty(model, settings)
+    resizing = Resizing(settings.small_until or 0.0, run.spec.input_shape[1:])
     guard = FiniteGuard(device, settings.clip_norm)
     steps = budget.costs.steps if budget else (settings.epochs or 0) * len(loader)
     state = TrainingState(model, optimizer, settings, device, steps, budget)
@@ -129,7 +131,9 @@ def train(
         for batch in loader.epoch(state.epoch, start=state.step - state.epoch * len(loader)):
             if state.step == schedule.steps:
                 break
-            rate = learning_rate(settings, schedule.progress(state.step + 0.5))
+            progress = schedule.progress(state.step + 0.5)
+            rate = learning_rate(settings, progress)
+            batch = replace(batch, images=resizing.apply(batch.images, progress))
             torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
             optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
@@ -146,7 +150,7 @@ def train(
             run.progress.after_step(len(batch.labels), rate, state.loss_sum, state.correct)
             if budget and budget.is_due() and state.step < schedule.steps:
                 synchronize(device)
-                schedule.revise(state.step, budget.look(state.step))
+                schedule.revise(state.step, budget.look(state.step, schedule.progress(state.step)))
                 run.progress.revise(math.ceil(schedule.steps / len(loader)), schedule.steps)
             if run.stop_signal is not None:
                 raise _stopped(run.stop_signal, state, run)

@@ -119,9 +119,11 @@ def _groups(model: nn.Module, settings: OptimizerSettings) -> list[_Group]:
     matrices = [p for p in named.values() if p.ndim >= 2]
     biases = [p for name, p in named.items() if p.ndim < 2 and name.rpartition(".")[2] == "bias"]
     others = [p for name, p in named.items() if p.ndim < 2 and name.rpartition(".")[2] != "bias"]
-    decay, rule, multiple = settings.weight_decay or 0.0, settings.optimizer, 1.0
+    assert settings.optimizer is not None
+    decay, multiple = settings.weight_decay or 0.0, 1.0
+    rule: str = settings.optimizer
     groups = []
-    if settings.optimizer == "muon":
+    if rule == "muon":
         filters = {id(p) for p in hidden_filters(model)}
         groups = [_Group("muon", 1.0, decay, [p for p in matrices if id(p) in filters])]
         matrices = [p for p in matrices if id(p) not in filters]

@@ -19,20 +19,19 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.models import Architecture
 from striate.runs.costs import Costs
+from striate.training.design import fast_options, least_side, wider
 from striate.training.difficulty import neighbour_error
+from striate.training.resizing import RATIO
 
 STEPS = (1200, 3000)
 STEPS_PER_DIFFICULTY = 13_500
 EPOCHS = (3, 20)
 BATCH = (16, 128)
 STEPS_PER_EPOCH = 20
-PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3, "muon": 0.05}
+SMALL_UNTIL, SMALL_FROM = 0.5, 32  # share of the run, side in pixels
+PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3, "muon": 0.025}
+SCHEDULE = {"sgd": "one-cycle", "adam": "one-cycle", "adamw": "one-cycle", "muon": "linear"}
 WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2, "muon": 5e-4}
-FAST_WIDTHS = {1: (16, 64, 128, 256, 256, 256), 3: (32, 64, 128, 256, 256, 256)}  # by channels
-LAST_SIDE = 7
-# (epochs, multiple): widths of `fast`, by the epochs that the usual ones could have in a time budget
-WIDER = ((0, 1.0), (24, 1.5), (48, 2.0))
-WIDTH_UNIT = 8  # a width is a multiple of this
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ class Plan:
             "flip": flip, "flip_vertical": s.flip_vertical, "rotate": s.rotate, "shift": s.shift, "zoom": s.zoom,
             "crop_scale": s.crop_scale < 1 and s.crop_scale, "brightness": s.brightness, "contrast": s.contrast,
             "saturation": s.saturation, "hue": s.hue, "erase": s.erase, "mixup": s.mixup, "cutmix": s.cutmix,
+            "smaller until": s.small_until,
         }  # fmt: skip
         active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
         channels, height, width = self.spec.picture_shape
@@ -71,8 +71,8 @@ class Plan:
             pictures.append("crop {}×{}".format(*self.spec.crop))
         if s.normalize != "data":
             pictures.append(f"normalize {s.normalize}")
-        if s.views > 1:
-            pictures.append(f"{s.views} views")
+        if self.spec.views > 1:
+            pictures.append(f"{self.spec.views} views")
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         options += " one logit" if self.architecture.one_logit else ""
         return [
@@ -119,7 +119,6 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         crop=(settings.crop, settings.crop) if settings.crop and settings.crop <= least else None,
         whiten=settings.normalize == "picture",
         multi_label=data.multi_label,
-        views=settings.views,
         views_below=settings.views_below,
     )
     side = min(spec.input_shape[1:])
@@ -138,9 +137,8 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     if data.val_share is not None:
         choose("val_share", data.val_share, "a tenth of the training pictures, at most about 5,000")
     model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
-    options: dict[str, Any] = {}
-    if model == "fast":
-        options["widths"] = _fast_widths(side, spec.channels)
+    fast = model == "fast"
+    options: dict[str, Any] = fast_options(side, spec.channels) if fast else {}
     variants = ("norm", "stem", "depth", "activation", "identity", "logit_scale", "dropout", "small")
     options |= {key: value for key in variants if (value := getattr(settings, key)) is not None}
 
@@ -158,13 +156,21 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         choose("epochs", epochs, f"about {steps} steps, for pixels alone leave {100 * difficulty:.0f} % errors")
     # noise of the gradient grows with rate / batch: a smaller batch wants a smaller rate
     scale = min(1.0, math.sqrt(batch / BATCH[1]))
-    choose("lr", PEAK_LR[settings.optimizer] * scale, f"{settings.optimizer} with batches of {batch}")
-    choose("weight_decay", WEIGHT_DECAY[settings.optimizer], f"usual for {settings.optimizer}")
+    rule = choose("optimizer", "muon" if fast else "sgd", "learns in few steps" if fast else "usual for most networks")
+    choose("schedule", SCHEDULE[rule], f"usual for {rule}")
+    choose("lr", PEAK_LR[rule] * scale, f"{rule} with batches of {batch}")
+    choose("weight_decay", WEIGHT_DECAY[rule], f"usual for {rule}")
     choose("label_smoothing", 0.1, "short schedules gain from it")
+    mirrored = "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels"
+    flip = choose("flip", data.mirror_safe, mirrored)
+    by_turns = bool(fast and flip)
+    choose("alternate_flip", by_turns, "each picture is seen either way equally often" if by_turns else "at random")
+    views = choose("views", 2 if by_turns and data.mirror_safe else 1, mirrored if fast else "one is usual")
+    smaller = fast and settings.patience is None and side >= SMALL_FROM and RATIO * side >= least_side(options)
     choose(
-        "flip",
-        data.mirror_safe,
-        "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels",
+        "small_until",
+        SMALL_UNTIL if smaller else 0.0,
+        "steps with fewer pixels cost less" if smaller else "every epoch sees the same pixels",
     )
     if settings.crop:
         choose("shift", 0, "the random crop moves the pictures")
@@ -172,6 +178,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         choose("shift", max(1, side // 16), "a sixteenth of the side, at least one pixel")
 
     complete = settings.with_values(**chosen)
+    spec = spec.model_copy(update={"views": views})
     _refuse_contradictions(complete, data, spec)
     return Plan(complete, Architecture(name=model, options=options, one_logit=settings.one_logit), spec, reasons)
 
@@ -195,12 +202,12 @@ def wider_plan(plan: Plan, epochs: float) -> Plan:
         plan: Of `make_plan`: with the usual widths, if it has widths at all.
         epochs: That it could have in the time.
     """
-    multiple = next(multiple for least, multiple in reversed(WIDER) if epochs >= least)
-    if "widths" not in plan.architecture.options or multiple == 1:
+    usual: Any = plan.architecture.options.get("widths")
+    if usual is None:
         return plan
-    _, height, width = plan.spec.input_shape
-    usual = _fast_widths(min(height, width), plan.spec.channels)
-    widths = [max(1, round(width * multiple / WIDTH_UNIT)) * WIDTH_UNIT for width in usual]
+    widths, multiple = wider(usual, epochs)
+    if multiple == 1:
+        return plan
     options = {**plan.architecture.options, "widths": widths}
     reason = f"{multiple:g} times the usual ones, for which there would be time for {epochs:,.0f} epochs"
     return replace(
@@ -208,12 +215,6 @@ def wider_plan(plan: Plan, epochs: float) -> Plan:
         architecture=plan.architecture.model_copy(update={"options": options}),
         reasons={**plan.reasons, "widths": reason},
     )
-
-
-def _fast_widths(side: int, channels: int) -> list[int]:
-    """Return the widths of as many pooled stages as bring the side to 7 pixels or fewer, at least three."""
-    stages = max(3, math.ceil(math.log2(side / LAST_SIDE)))
-    return list(FAST_WIDTHS[channels][:stages])
 
 
 def _power_of_two(value: float, low: int, high: int) -> int:
@@ -224,7 +225,7 @@ def _without_effect(settings: TrainSettings) -> list[str]:
     """Return a sentence for each setting that was changed and that nothing reads."""
     default = TrainSettings()
     return [
-        f"{key} is for {choice} {' or '.join(readers)} alone: leave it out"
+        f"{key} is for {choice} {' or '.join(readers)} alone: leave it out, or choose {choice}"
         for key, (choice, readers) in READ_BY.items()
         if getattr(settings, choice) not in readers and getattr(settings, key) != getattr(default, key)
     ]

@@ -7,6 +7,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 
 from striate.core.settings import TrainSettings
@@ -21,6 +22,7 @@ from striate.training.loop import training_loss, validate
 from striate.training.optimizer import Optimizer, learning_rate
 from striate.training.penalty import Penalty
 from striate.training.plan import Plan
+from striate.training.resizing import Resizing
 from striate.training.state import TrainingState
 from striate.training.timing import times
 
@@ -48,7 +50,17 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
     limit = SHARE * settings.time_budget
     loader = Loader(data.train, spec, settings, settings.batch_size, settings.seed, device)
     indices = loader.indices(0, 0).to(device)
-    step = median(times(_step(model, lambda: loader.batch(0, indices), settings), device, REPEATS, limit))
+    resizing = Resizing(settings.small_until or 0.0, spec.input_shape[1:])
+
+    def step_of(next_batch: Callable[[], Batch]) -> float:
+        return median(times(_step(model, next_batch, settings), device, REPEATS, limit))
+
+    def small_batch() -> Batch:
+        batch = loader.batch(0, indices)
+        return replace(batch, images=resizing.shrink(batch.images))
+
+    step = step_of(lambda: loader.batch(0, indices))
+    small_step = step_of(small_batch) if resizing.until else None
 
     # no more pictures than can be trained on in that time: measuring one takes less
     sample = data.train.first(max(1, min(comfortable_batch(spec), int(limit / step * len(indices)))))
@@ -68,7 +80,15 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
     share = validation / (len(loader) * step)
     decides = settings.patience is not None or settings.target_accuracy is not None
     every = 1 if decides else max(1, math.ceil(share / VALIDATION_SHARE))
-    return Costs(step=step, validation=validation, finish=finish, epoch_steps=len(loader), validate_every=every)
+    return Costs(
+        step=step,
+        small_step=small_step,
+        small_until=resizing.until,
+        validation=validation,
+        finish=finish,
+        epoch_steps=len(loader),
+        validate_every=every,
+    )
 
 
 def _step(model: Classifier, next_batch: Callable[[], Batch], settings: TrainSettings) -> Callable[[], None]:

@@ -73,7 +73,7 @@ def draw_geometry(
     if seen is None and not (settings.flip or settings.flip_vertical or settings.shift or _interpolates(settings)):
         return None
     none = torch.zeros(len(indices), dtype=torch.bool, device=indices.device)
-    mirror = _draw_mirror(settings.alternate_flip, seed, epoch, indices) if settings.flip else none
+    mirror = _draw_mirror(bool(settings.alternate_flip), seed, epoch, indices) if settings.flip else none
     flip = chance(Stream.FLIP_VERTICAL) < 0.5 if settings.flip_vertical else none
     shift = torch.zeros(len(indices), 2, dtype=torch.int64, device=indices.device)
     if settings.shift:

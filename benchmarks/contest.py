@@ -137,10 +137,14 @@ class Finished:
 
 
 def run_program(module: str, *arguments: object, **environment: str) -> Finished:
-    """Run `python -m module arguments` to its end; SystemExit where it fails."""
+    """Run `python -m module arguments` to its end; SystemExit where it fails.
+
+    PROCESS_STARTED tells it the time.time() from which it counts its own seconds.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     start = time.perf_counter()
-    done = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+    told = {**os.environ, "PROCESS_STARTED": repr(time.time()), **environment}
+    done = subprocess.run(command, env=told, stdout=subprocess.PIPE, text=True)
     wall = time.perf_counter() - start
     if done.returncode:
         raise SystemExit(f"exit status {done.returncode}: {shlex.join(command)}")

@@ -48,9 +48,14 @@ class Options:
     size: Size
 
     @property
+    def few(self) -> dict[str, object]:
+        """The pictures that a rehearsal is limited to, as a setting of `striate train`."""
+        return {"first": 200} if self.size == "rehearsal" else {}
+
+    @property
     def small(self) -> dict[str, object]:
-        """What a rehearsal is limited to, as settings of `striate train`; the programs beside it have the same."""
-        return {"first": 200, "epochs": 1} if self.size == "rehearsal" else {}
+        """All that a rehearsal is limited to, as settings of `striate train`; the programs beside it have the same."""
+        return {**self.few, "epochs": 1} if self.size == "rehearsal" else {}
 
 
 def read_options(doc: str | None, names: Sequence[str], quick: Sequence[str], rounds: int = 3) -> Options:
@@ -136,8 +141,16 @@ class Finished:
     said: dict[str, Any]
 
 
+class ProgramError(SystemExit):
+    """A program ended with an exit status other than 0; so does the benchmark that does not expect it."""
+
+    def __init__(self, command: Sequence[str], status: int) -> None:
+        super().__init__(f"exit status {status}: {shlex.join(command)}")
+        self.status = status
+
+
 def run_program(module: str, *arguments: object, **environment: str) -> Finished:
-    """Run `python -m module arguments` to its end; SystemExit where it fails.
+    """Run `python -m module arguments` to its end; ProgramError where it fails.
 
     PROCESS_STARTED tells it the time.time() from which it counts its own seconds.
     """
@@ -147,7 +160,7 @@ def run_program(module: str, *arguments: object, **environment: str) -> Finished
     done = subprocess.run(command, env=told, stdout=subprocess.PIPE, text=True)
     wall = time.perf_counter() - start
     if done.returncode:
-        raise SystemExit(f"exit status {done.returncode}: {shlex.join(command)}")
+        raise ProgramError(command, done.returncode)
     return Finished(wall, json.loads(done.stdout.splitlines()[-1]))
 
 

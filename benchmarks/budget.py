@@ -19,7 +19,6 @@ from statistics import mean, median
 
 from benchmarks.contest import (
     Options,
-    ProgramError,
     TrainRun,
     in_turn,
     is_here,
@@ -27,11 +26,10 @@ from benchmarks.contest import (
     print_header,
     print_row,
     read_options,
-    striate_train,
+    striate_within,
 )
 from benchmarks.ladder import spread
 from striate.core.duration import read_duration
-from striate.core.errors import SettingsError
 
 NAMES = ["mnist", "fashion-mnist", "cifar10-jpeg"]
 BUDGETS = ["20s", "1m", "5m"]  # each more than the one before
@@ -40,12 +38,7 @@ TOLERANCE = 0.1  # share of the budget
 
 def run_striate(data: str, budget: str, options: Options, seed: int) -> TrainRun | None:
     """Train for that time; None where it is refused."""
-    try:
-        return striate_train(data, {"time_budget": budget, **options.few}, seed)
-    except ProgramError as refusal:
-        if refusal.status != SettingsError.exit_code:
-            raise
-        return None
+    return striate_within(budget, data, options.few, seed)
 
 
 def worst_share(walls: Sequence[float], budget: str) -> float:

@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from striate.core.device import choose_device, describe_machine
+from striate.core.errors import SettingsError
 from striate.data.find import search_roots
 from striate.runs.folder import Run
 
@@ -207,6 +208,16 @@ def striate_train(data: str, settings: Mapping[str, object], seed: int) -> Train
         epochs=len(lines),
         precision=run.config.settings.precision,
     )
+
+
+def striate_within(budget: str, data: str, settings: Mapping[str, object], seed: int) -> TrainRun | None:
+    """Run `striate train` with a time budget; None where it is refused as too short for the machine."""
+    try:
+        return striate_train(data, {"time_budget": budget, **settings}, seed)
+    except ProgramError as refusal:
+        if refusal.status != SettingsError.exit_code:
+            raise
+        return None
 
 
 def as_options(settings: Mapping[str, object]) -> list[str]:

@@ -38,6 +38,7 @@ from benchmarks.contest import (
     read_options,
     run_program,
     striate_train,
+    striate_within,
 )
 
 DATA = "fashion-mnist"
@@ -48,14 +49,9 @@ PROGRAMS = {
     "fastai": ["benchmarks.peers.in_fastai", "fashion-cnn"],
 }
 PACKAGES = {"document": "torch", "Keras": "keras", "fastai": "fastai"}
-SETTINGS: dict[str, dict[str, object]] = {  # of `striate train`
-    "no option": {},
-    "20 s": {"time_budget": "20s"},
-    "1 min": {"time_budget": "1m"},
-    "2 min": {"time_budget": "2m"},
-    "5 min": {"time_budget": "5m"},
-}
-CHOSEN = {"full": list(SETTINGS), "quick": ["20 s"], "rehearsal": ["no option", "20 s"]}
+NO_OPTION = "no option"
+BUDGETS = {"20 s": "20s", "1 min": "1m", "2 min": "2m", "5 min": "5m"}
+STRIATE = {"full": [NO_OPTION, *BUDGETS], "quick": ["20 s"], "rehearsal": [NO_OPTION, "20 s"]}
 
 Point = tuple[float, float]  # seconds since the process was started, test accuracy
 
@@ -71,21 +67,22 @@ def typical(rounds: Sequence[Sequence[Point]]) -> list[Point]:
     return [(median(s for s, _ in points), median(a for _, a in points)) for points in zip(*rounds, strict=True)]
 
 
+def end(runs: Sequence[Mapping[str, Any]]) -> Point:
+    """Return the median time and accuracy of runs of Striate, as they are kept."""
+    return median(run["wall_s"] for run in runs), median(run["test_accuracy"] for run in runs)
+
+
 def run_other(name: str, options: Options, seed: int) -> list[Point]:
     """Train the document's network by another program."""
     given = as_options({"epochs": EPOCHS[options.size], "seed": seed} | options.few)
     return course(run_program(*PROGRAMS[name], data_folder(DATA), *given).said)
 
 
-def point(run: TrainRun) -> Point:
-    """Return what a run of Striate came to."""
-    return run.wall_s, run.test_accuracy
-
-
-def run_striate(setting: str, options: Options, seed: int) -> TrainRun:
-    """Run `striate train`."""
-    small = options.few if "time_budget" in SETTINGS[setting] else options.small
-    return striate_train(DATA, SETTINGS[setting] | small, seed)
+def run_striate(setting: str, options: Options, seed: int) -> TrainRun | None:
+    """Run `striate train`; None where the time is refused as too short."""
+    if setting == NO_OPTION:
+        return striate_train(DATA, options.small, seed)
+    return striate_within(BUDGETS[setting], DATA, options.few, seed)
 
 
 def compare(options: Options) -> None:
@@ -93,17 +90,17 @@ def compare(options: Options) -> None:
     others = [name for name in PROGRAMS if is_installed(PACKAGES[name])]
     runs: dict[str, list[Any]] = in_turn(
         {name: partial(run_other, name, options) for name in others}
-        | {setting: partial(run_striate, setting, options) for setting in CHOSEN[options.size]},
+        | {setting: partial(run_striate, setting, options) for setting in STRIATE[options.size]},
         options.rounds,
     )
     courses: dict[str, list[list[Point]]] = {name: runs[name] for name in others}
-    ours: dict[str, list[TrainRun]] = {setting: runs[setting] for setting in CHOSEN[options.size]}
+    ours = {setting: [asdict(run) for run in runs[setting] if run] for setting in STRIATE[options.size]}
     for name, of_it in courses.items():
         points = typical(of_it)
         print_row(name, str(len(points)), told(points[0]), told(points[-1]))
     for setting, trained in ours.items():
-        (end,) = typical([[point(run)] for run in trained])
-        print_row(f"Striate, {setting}", f"{median(run.epochs for run in trained):g}", "–", told(end))
+        epochs = f"{median(run['epochs'] for run in trained):g}" if trained else "–"
+        print_row(f"Striate, {setting}", epochs, "–", told(end(trained)) if trained else "refused as too short")
     keep(
         "course",
         options.size,
@@ -111,7 +108,7 @@ def compare(options: Options) -> None:
         {},
         versions={package: version(package) for package in (PACKAGES[name] for name in others)},
         courses=courses,
-        striate={setting: [asdict(run) for run in trained] for setting, trained in ours.items()},
+        striate=ours,
     )
 
 

@@ -45,7 +45,7 @@ def trained(tmp_path: Path, monkeypatch) -> list[dict[str, object]]:
     (tmp_path / "mnist").mkdir()
     monkeypatch.setenv("STRIATE_DATA", str(tmp_path))
     monkeypatch.setattr(contest, "RESULTS", tmp_path)
-    monkeypatch.setattr(budget, "striate_train", train)
+    monkeypatch.setattr(contest, "striate_train", train)
     return asked
 
 
@@ -69,14 +69,14 @@ def test_a_row_says_whether_the_time_was_kept_and_used(trained, tmp_path: Path, 
 
 @pytest.mark.parametrize(("status", "refused"), [(2, True), (3, False)])
 def test_a_time_that_is_too_short_is_told(status, refused, trained, monkeypatch, capsys) -> None:
-    train = budget.striate_train
+    train = contest.striate_train
 
     def refuse(data: str, settings: dict[str, object], seed: int) -> TrainRun:
         if settings["time_budget"] == "1m" and seed == 1:
             raise ProgramError(["striate", "train"], status)
         return train(data, settings, seed)
 
-    monkeypatch.setattr(budget, "striate_train", refuse)
+    monkeypatch.setattr(contest, "striate_train", refuse)
     monkeypatch.setattr(sys, "argv", ["budget", "--only", "mnist"])
     if not refused:
         with pytest.raises(SystemExit, match="exit status 3: striate train"):

@@ -11,7 +11,6 @@ import pytest
 from benchmarks import contest, course
 from benchmarks.contest import Finished, TrainRun
 from benchmarks.course import typical
-from striate.core.duration import read_duration
 from striate.core.settings import TrainSettings
 
 
@@ -34,9 +33,9 @@ def test_the_typical_course_is_the_median_point_by_point() -> None:
 
 
 def test_names_say_the_budgets_that_are_given() -> None:
-    for name, settings in course.SETTINGS.items():
-        seconds = None if name == "no option" else read_duration(name.replace(" min", "m"))
-        assert TrainSettings.parse(settings).time_budget == seconds
+    for name, budget in course.BUDGETS.items():
+        number, unit = name.split()
+        assert TrainSettings.parse({"time_budget": budget}).time_budget == int(number) * {"s": 1, "min": 60}[unit]
 
 
 @pytest.fixture
@@ -58,7 +57,8 @@ def programs(tmp_path: Path, monkeypatch) -> list[tuple[object, ...]]:
     monkeypatch.setenv("STRIATE_DATA", str(tmp_path))
     monkeypatch.setattr(contest, "RESULTS", tmp_path)
     monkeypatch.setattr(course, "run_program", run)
-    monkeypatch.setattr(course, "striate_train", train)
+    for module in (course, contest):
+        monkeypatch.setattr(module, "striate_train", train)
     monkeypatch.setattr(course, "PROGRAMS", {"document": ["a.document"], "Keras": ["in.keras", "network"]})
     monkeypatch.setattr(course, "PACKAGES", {"document": "torch", "Keras": "no_such_package"})
     return given
@@ -76,12 +76,23 @@ def test_all_run_as_long_as_each_other_and_what_is_not_here_is_left_out(
         "| Striate, no option | 7 | – | 60.0 s: 0.9200 |",
     ]
     assert programs[0] == ("a.document", tmp_path / "fashion-mnist", "--epochs", "15", "--seed", "0")
-    assert [settings for _, settings in programs[1:]] == list(course.SETTINGS.values())
+    budgets = ["20s", "1m", "2m", "5m"]
+    assert [settings for _, settings in programs[1:]] == [{}, *({"time_budget": budget} for budget in budgets)]
     kept = json.loads((tmp_path / "course.json").read_text())["contests"]["fashion-mnist"]
     assert list(kept["courses"]) == ["document"]
     assert kept["courses"]["document"][0][:2] == [[25.0, 0.8], [45.0, pytest.approx(0.8 + 0.1 / 15)]]
-    assert list(kept["striate"]) == list(course.SETTINGS)
-    assert kept["striate"]["2 min"][0]["wall_s"] == 60.0
+    assert {setting: course.end(runs) for setting, runs in kept["striate"].items()} == dict.fromkeys(
+        ["no option", "20 s", "1 min", "2 min", "5 min"], (60.0, 0.92)
+    )
+
+
+def test_a_time_that_is_refused_is_left_out(programs, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(course, "striate_within", lambda *given: None)
+    monkeypatch.setattr(sys, "argv", ["course", "--quick"])
+    course.main()
+    assert capsys.readouterr().out.splitlines()[3] == "| Striate, 20 s | – | – | refused as too short |"
+    kept = json.loads((tmp_path / "course-quick.json").read_text())["contests"]["fashion-mnist"]
+    assert kept["striate"] == {"20 s": []}
 
 
 @pytest.mark.parametrize(

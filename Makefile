@@ -19,11 +19,12 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 figures: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.figure
 	$(BIN)/python docs/figures.py
 
-# the short form of every benchmark, and which ratios fell since they were last committed
+# the short form of every benchmark but course, and which ratios fell since they were last committed
 bench: $(VENV)/.installed-bench
-	for name in main_job documents peers ladder loader inference growth; do \
+	for name in main_job documents peers ladder budget loader inference growth; do \
 		$(BIN)/python -m benchmarks.$$name --quick || exit; done
 	$(BIN)/python -m benchmarks.compare
 

@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from striate.core.device import choose_device, describe_machine
+from striate.core.errors import SettingsError
 from striate.data.find import search_roots
 from striate.runs.folder import Run
 
@@ -48,9 +49,14 @@ class Options:
     size: Size
 
     @property
+    def few(self) -> dict[str, object]:
+        """The pictures that a rehearsal is limited to, as a setting of `striate train`."""
+        return {"first": 200} if self.size == "rehearsal" else {}
+
+    @property
     def small(self) -> dict[str, object]:
-        """What a rehearsal is limited to, as settings of `striate train`; the programs beside it have the same."""
-        return {"first": 200, "epochs": 1} if self.size == "rehearsal" else {}
+        """All that a rehearsal is limited to, as settings of `striate train`; the programs beside it have the same."""
+        return {**self.few, "epochs": 1} if self.size == "rehearsal" else {}
 
 
 def read_options(doc: str | None, names: Sequence[str], quick: Sequence[str], rounds: int = 3) -> Options:
@@ -136,14 +142,26 @@ class Finished:
     said: dict[str, Any]
 
 
+class ProgramError(SystemExit):
+    """A program ended with an exit status other than 0; so does the benchmark that does not expect it."""
+
+    def __init__(self, command: Sequence[str], status: int) -> None:
+        super().__init__(f"exit status {status}: {shlex.join(command)}")
+        self.status = status
+
+
 def run_program(module: str, *arguments: object, **environment: str) -> Finished:
-    """Run `python -m module arguments` to its end; SystemExit where it fails."""
+    """Run `python -m module arguments` to its end; ProgramError where it fails.
+
+    PROCESS_STARTED tells it the time.time() from which it counts its own seconds.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     start = time.perf_counter()
-    done = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+    told = {**os.environ, "PROCESS_STARTED": repr(time.time()), **environment}
+    done = subprocess.run(command, env=told, stdout=subprocess.PIPE, text=True)
     wall = time.perf_counter() - start
     if done.returncode:
-        raise SystemExit(f"exit status {done.returncode}: {shlex.join(command)}")
+        raise ProgramError(command, done.returncode)
     return Finished(wall, json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -190,6 +208,16 @@ def striate_train(data: str, settings: Mapping[str, object], seed: int) -> Train
         epochs=len(lines),
         precision=run.config.settings.precision,
     )
+
+
+def striate_within(budget: str, data: str, settings: Mapping[str, object], seed: int) -> TrainRun | None:
+    """Run `striate train` with a time budget; None where it is refused as too short for the machine."""
+    try:
+        return striate_train(data, {"time_budget": budget, **settings}, seed)
+    except ProgramError as refusal:
+        if refusal.status != SettingsError.exit_code:
+            raise
+        return None
 
 
 def as_options(settings: Mapping[str, object]) -> list[str]:

@@ -84,8 +84,8 @@ def run_peer(package: str, name: str, small: dict[str, object], seed: int) -> Ou
     assert folder is not None
     given = as_options({"seed": seed, "epochs": work.epochs} | small)
     said = run_program(f"benchmarks.peers.in_{package}", name, folder, *given).said
-    rate = median(said["images"] / seconds for seconds in said["seconds"])
-    return Outcome(said["images"], rate, said["test_accuracy"])
+    rate = median(said["images"] / seconds for seconds in said["training_s"])
+    return Outcome(said["images"], rate, said["test_accuracy"][-1])
 
 
 def run_striate(precision: str, name: str, small: dict[str, object], seed: int) -> Outcome:

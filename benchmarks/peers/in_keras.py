@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -15,6 +14,7 @@ from keras import layers
 from numpy.typing import NDArray
 from torch.utils.data import TensorDataset
 
+from benchmarks.documents.clock import Clock
 from benchmarks.peers.task import read_task, report
 
 NETWORKS = {
@@ -68,16 +68,16 @@ def main() -> None:
         optimizer=rule,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    starts: list[float] = []
-    seconds: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: starts.append(time.perf_counter()),
-        on_epoch_end=lambda epoch, logs: seconds.append(time.perf_counter() - starts[-1]),
-    )
-    batch = task.program.batch_size
-    model.fit(train_images, train_labels, batch_size=batch, epochs=task.epochs, verbose=0, callbacks=[clock])
-    decided = model.predict(test_images, batch_size=batch, verbose=0).argmax(1)
-    report(task, model.count_params(), seconds, float((decided == test_labels).mean()))
+    clock, accuracies, batch = Clock(), list[float](), task.program.batch_size
+
+    def measure(epoch: int, logs: object) -> None:
+        clock.stop()
+        decided = model.predict(test_images, batch_size=batch, verbose=0).argmax(1)
+        accuracies.append(float((decided == test_labels).mean()))
+
+    course = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: clock.start(), on_epoch_end=measure)
+    model.fit(train_images, train_labels, batch_size=batch, epochs=task.epochs, verbose=0, callbacks=[course])
+    report(task, model.count_params(), clock, accuracies)
 
 
 if __name__ == "__main__":

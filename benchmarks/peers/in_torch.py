@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from torch.utils.data import DataLoader
 
+from benchmarks.documents.clock import Clock
 from benchmarks.documents.program import DEVICE, measure, train_epoch
 from benchmarks.peers.task import read_task, report
 
@@ -16,13 +15,13 @@ def main() -> None:
     optimizer = task.program.optimizer(network)
     train_loader = DataLoader(task.train, task.program.batch_size, shuffle=True)
     test_loader = DataLoader(task.test, task.program.batch_size)
-    seconds = []
+    clock, accuracies = Clock(), []
     for _ in range(task.epochs):
-        start = time.perf_counter()
+        clock.start()
         train_epoch(network, train_loader, optimizer, task.program.loss)
-        seconds.append(time.perf_counter() - start)
-    accuracy = measure(network, test_loader, task.program.decide)
-    report(task, sum(parameter.numel() for parameter in network.parameters()), seconds, accuracy)
+        clock.stop()
+        accuracies.append(measure(network, test_loader, task.program.decide))
+    report(task, sum(parameter.numel() for parameter in network.parameters()), clock, accuracies)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import TensorDataset
 
+from benchmarks.documents.clock import Clock
 from benchmarks.documents.program import Pictures, Program, few
 
 
@@ -54,13 +55,15 @@ def in_memory(pictures: Pictures) -> TensorDataset:
     return TensorDataset(torch.stack(images), torch.tensor(labels))
 
 
-def report(task: Task, parameters: int, seconds: Sequence[float], test_accuracy: float) -> None:
+def report(task: Task, parameters: int, clock: Clock, test_accuracy: Sequence[float]) -> None:
     """Write what came out as a line of JSON.
 
     Args:
         parameters: Number of the peer's parameters, by which it is the same network.
-        seconds: Training time of each epoch.
+        clock: With the time of each epoch.
+        test_accuracy: After each epoch.
     """
     assert parameters == sum(parameter.numel() for parameter in task.program.network().parameters())
-    assert len(seconds) == task.epochs
-    print(json.dumps({"images": len(task.train), "seconds": seconds, "test_accuracy": test_accuracy}))
+    assert len(clock.training_s) == len(test_accuracy) == task.epochs
+    said = {"images": len(task.train), "test_accuracy": list(test_accuracy)}
+    print(json.dumps(said | {"start_s": clock.start_s, "training_s": clock.training_s}))

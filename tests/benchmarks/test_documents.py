@@ -94,7 +94,8 @@ def test_a_program_stops_at_the_target_or_at_its_last_epoch(target, epochs, reac
     said = json.loads(capsys.readouterr().out)
     assert said["reached"] is reached
     assert said["test_accuracy"] == [1.0] * epochs
-    assert len(said["seconds"]) == epochs
+    assert len(said["seconds"]) == len(said["training_s"]) == epochs
+    assert sum(said["training_s"]) <= said["seconds"][-1] + 0.01, "measuring is left out"
 
 
 def test_few_pictures_are_spread_evenly() -> None:

@@ -177,6 +177,7 @@ class TrainRun:
 
     Args:
         wall_s: From process start to exit.
+        training_s: Of the epochs alone, with their validation.
         images: Training pictures.
         images_per_second: Training pictures per second, the median over the epochs.
         epochs, precision: What was given, or what the plan chose.
@@ -184,6 +185,7 @@ class TrainRun:
 
     seed: int
     wall_s: float
+    training_s: float
     test_accuracy: float
     images: int
     images_per_second: float
@@ -191,17 +193,25 @@ class TrainRun:
     precision: str
 
 
-def striate_train(data: str, settings: Mapping[str, object], seed: int) -> TrainRun:
-    """Run `striate train` with these settings in a process of its own, with no picture decoded before it starts."""
+def striate_train(data: str, settings: Mapping[str, object], seed: int, cache: Path | None = None) -> TrainRun:
+    """Run `striate train` with these settings in a process of its own.
+
+    Args:
+        data: As `striate train` takes them.
+        settings: Its options.
+        seed: Seed of all randomness.
+        cache: Folder of pictures decoded before it starts; by default there are none.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = ["--seed", seed, "--out", folder, "--name", "run", "--json", "--quiet"]
-        cache = str(Path(folder, "cache"))
-        done = run_program("striate.cli.entry", "train", data, *as_options(settings), *out, STRIATE_CACHE=cache)
+        decoded = str(cache or Path(folder, "cache"))
+        done = run_program("striate.cli.entry", "train", data, *as_options(settings), *out, STRIATE_CACHE=decoded)
         run = Run.open(Path(folder, "run"))
         lines, images = run.metrics(), len(run.training_hashes())
     return TrainRun(
         seed=seed,
         wall_s=round(done.wall_s, 2),
+        training_s=round(sum(line["seconds"] for line in lines), 3),
         test_accuracy=done.said["test"]["accuracy"],
         images=images,
         images_per_second=median(line["images_per_second"] for line in lines),

@@ -6,10 +6,11 @@ import json
 import os
 import platform
 
+import numpy as np
 import pytest
 import torch
 
-from striate.core.device import choose_device, describe_machine, synchronize
+from striate.core.device import choose_device, constant, describe_machine, synchronize
 from striate.core.errors import SettingsError
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -88,3 +89,18 @@ def test_gpu_is_chosen_and_named():
     assert device.type == "cuda"
     assert describe_machine(device)["device_name"] == torch.cuda.get_device_name(device)
     synchronize(device)
+
+
+@pytest.mark.parametrize(("values", "kind"), [(3, torch.int64), ([1, 2], torch.int64), ((0.5, 2), torch.float32)])
+def test_constants_are_the_numbers_given(values, kind):
+    made = constant(values, torch.device("cpu"))
+    assert made.dtype == kind
+    assert made.tolist() == np.asarray(values).tolist()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_constants_on_the_gpu_are_the_numbers_given():
+    made = constant([[0.5, 1.0], [2.0, 3.0]], torch.device("cuda"))
+    assert made.is_cuda
+    assert made.tolist() == [[0.5, 1.0], [2.0, 3.0]]

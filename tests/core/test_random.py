@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from striate.core.random import Stream, permutation, philox, step_seed, uniform
+from striate.core.random import Stream, permutation, philox, start_generator, step_seed, uniform
 
 ONES = 0xFFFFFFFF
 # kat_vectors of Random123 (D. E. Shaw Research), philox4x32 with 10 rounds: counter, key, result
@@ -205,6 +205,12 @@ def test_step_seeds_are_32_bit_reproducible_and_all_different():
     # of 10,000 numbers drawn from 2³², 0.0116 pairs are expected to be equal
     assert len(set(seeds)) >= len(seeds) - 1
     assert step_seed(0, 2**32) != step_seed(0, 0)
+
+
+def test_a_devices_generator_starts_from_the_seed():
+    start_generator(torch.device("cpu"), 2**32 - 1)
+    expected = torch.Generator().manual_seed(2**32 - 1)
+    assert torch.equal(torch.rand(5), torch.rand(5, generator=expected))
 
 
 @pytest.mark.gpu

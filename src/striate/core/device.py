@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from striate.core.errors import SettingsError
 from striate.version import __version__
@@ -74,6 +76,16 @@ def memory_gib() -> float | None:
 def sum_type(device: torch.device) -> torch.dtype:
     """Return the widest floating type the device adds in: float64, but float32 on MPS."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def constant(values: float | Sequence[float] | Sequence[Sequence[float]], device: torch.device) -> Tensor:
+    """Return numbers as a tensor on a device: int64 where all are whole numbers, else float32.
+
+    On CUDA it is copied while the processor goes on: from memory that is not pinned, a copy waits for all work before.
+    """
+    if device.type == "cuda":
+        return torch.tensor(values, pin_memory=True).to(device, non_blocking=True)
+    return torch.tensor(values, device=device)
 
 
 def synchronize(device: torch.device) -> None:

@@ -16,6 +16,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from striate.core.device import constant
+
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -96,10 +98,10 @@ def uniform(seed: int, epoch: int, indices: Tensor, stream: int | Sequence[int])
         stream: What the numbers are for; with several streams the result gains a last axis, one entry each.
     """
     if isinstance(stream, Sequence):
-        streams = torch.tensor([int(s) for s in stream], device=indices.device)
+        streams = constant([int(s) for s in stream], indices.device)
         word = _words(seed, epoch, indices[..., None], streams)[0]
     else:
-        word = _words(seed, epoch, indices, torch.tensor(int(stream), device=indices.device))[0]
+        word = _words(seed, epoch, indices, constant(int(stream), indices.device))[0]
     return (word >> 8).to(torch.float32) * 2.0**-24
 
 
@@ -113,3 +115,15 @@ def step_seed(seed: int, step: int) -> int:
     """Return the 32-bit seed with which torch's own generator starts training step `step` (dropout)."""
     key = (seed & _MASK, (seed >> 32) & _MASK)
     return philox((step & _MASK, step >> 32, 0, int(Stream.STEP)), key)[0]
+
+
+def start_generator(device: torch.device, seed: int) -> None:
+    """Start the generator with which torch draws on a device (dropout) from a seed.
+
+    torch.manual_seed does it for every kind of device; where CUDA is not there it writes down the call stack each
+    time, which takes up to half a millisecond.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from striate.core.device import constant
 from striate.core.random import permutation
 from striate.core.settings import AugmentSettings
 from striate.core.spec import ImageSpec
@@ -52,9 +53,9 @@ def normalize(images: Tensor, spec: ImageSpec) -> Tensor:
         return whiten(images)
     if not any(spec.mean) and all(value == 1 for value in spec.std):
         # a divisor on the device: by a plain number, CUDA multiplies with its rounded reciprocal
-        return images / torch.tensor(255.0, device=images.device)
-    mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
-    std = torch.tensor(spec.std, device=images.device)[:, None, None]
+        return images / constant(255.0, images.device)
+    mean = constant(spec.mean, images.device)[:, None, None]
+    std = constant(spec.std, images.device)[:, None, None]
     return (images * (1 / (255 * std))).sub_(mean / std)
 
 

@@ -20,7 +20,7 @@ from striate.core import clock
 from striate.core.device import synchronize
 from striate.core.errors import DivergedError, Interrupted
 from striate.core.paths import to_type
-from striate.core.random import step_seed
+from striate.core.random import start_generator, step_seed
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, Splits
@@ -134,7 +134,7 @@ def train(
             progress = schedule.progress(state.step + 0.5)
             rate = learning_rate(settings, progress)
             batch = replace(batch, images=resizing.apply(batch.images, progress))
-            torch.manual_seed(step_seed(settings.seed, state.step))  # for dropout
+            start_generator(device, step_seed(settings.seed, state.step))  # for dropout
             optimizer.zero_grad()
             loss, logits = training_loss(model, batch, settings)
             if state.step == 0:

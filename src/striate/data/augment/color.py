@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from striate.core.device import constant
 from striate.core.random import Stream, uniform
 from striate.core.settings import AugmentSettings
 
@@ -58,7 +59,7 @@ def color_matrix(color: Color, mean: Tensor) -> Tensor:
     """
     count, channels = mean.shape
     identity = torch.eye(channels, device=mean.device).expand(count, channels, channels)
-    luma = torch.tensor(LUMA if channels == 3 else (1.0,), device=mean.device)
+    luma = constant(LUMA if channels == 3 else (1.0,), mean.device)
     grey = luma.expand(channels, channels)  # every output channel is the pixel's grey
 
     linear = identity * color.brightness[:, None, None]
@@ -80,7 +81,7 @@ def hue_rotation(turn: Tensor) -> Tensor:
     as a turn of HSV's hue does; in between it is the linear counterpart of that turn.
     """
     angle = 2 * math.pi * turn[:, None, None]
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turn.device) / math.sqrt(3)
+    cross = constant([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], turn.device) / math.sqrt(3)
     identity, ones = torch.eye(3, device=turn.device), torch.ones(3, 3, device=turn.device)
     return torch.cos(angle) * identity + torch.sin(angle) * cross + (1 - torch.cos(angle)) * ones / 3
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from striate.core.device import constant
 from striate.core.random import Stream, uniform
 from striate.core.settings import AugmentSettings
 
@@ -108,7 +109,7 @@ def _draw_mirror(alternate: bool, seed: int, epoch: int, indices: Tensor) -> Ten
 
 def _draw_window(size: tuple[int, int], seen: tuple[int, int], seed: int, epoch: int, indices: Tensor) -> Tensor:
     """Return left and top, int64 N 2, uniform over all places where the window lies inside the picture."""
-    places = torch.tensor([size[1] - seen[1] + 1, size[0] - seen[0] + 1], device=indices.device)
+    places = constant([size[1] - seen[1] + 1, size[0] - seen[0] + 1], indices.device)
     return (uniform(seed, epoch, indices, [Stream.WINDOW_X, Stream.WINDOW_Y]) * places).floor().long()
 
 
@@ -191,7 +192,7 @@ def affine_matrix(geometry: Geometry, size: tuple[int, int], output: tuple[int, 
     else:
         stretch, centre = torch.ones(count, 2, device=device), torch.zeros(count, 2, device=device)
         if geometry.window is not None:
-            margin = torch.tensor([width - output[1], height - output[0]], device=device)
+            margin = constant([width - output[1], height - output[0]], device)
             centre = geometry.window - margin / 2
     linear = (stretch * signs)[:, :, None] * linear
     offset = centre - (linear @ geometry.shift.to(linear.dtype)[:, :, None])[:, :, 0]
@@ -206,8 +207,8 @@ def resample(images: Tensor, matrix: Tensor, edges: Edges, size: tuple[int, int]
         matrix: N 2 3, from output to input points in pixels from the centres.
     """
     count, channels, height, width = images.shape
-    from_side = torch.tensor([width, height], device=images.device, dtype=torch.float32)
-    to_side = torch.tensor([size[1], size[0]], device=images.device, dtype=torch.float32)
+    from_side = constant([float(width), float(height)], images.device)
+    to_side = constant([float(size[1]), float(size[0])], images.device)
     # grid_sample wants both ends in [−1, 1]
     linear = matrix[:, :, :2] * to_side[None, None, :] / from_side[None, :, None]
     offset = matrix[:, :, 2:] * 2 / from_side[None, :, None]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from striate.core.device import constant
 from striate.core.settings import AugmentSettings
 from striate.data.augment.color import Color, apply_color, draw_color
 from striate.data.augment.erase import apply_erase, draw_boxes
@@ -43,7 +43,7 @@ class Augment:
         self.size = size
         self.crop = crop
         self.seen = crop or size
-        self.fill = torch.tensor([round(255 * value) for value in mean])
+        self.fill = [round(255 * value) for value in mean]
 
     def draw(self, seed: int, epoch: int, indices: Tensor) -> Parameters:
         """Return the parameters of the samples `indices` (int64, N) in an epoch: a pure function."""
@@ -60,5 +60,5 @@ class Augment:
         if parameters.color is not None:
             images = apply_color(images, parameters.color)
         if parameters.boxes is not None:
-            images = apply_erase(images, parameters.boxes, self.fill.to(images.device))
+            images = apply_erase(images, parameters.boxes, constant(self.fill, images.device))
         return images

@@ -9,7 +9,10 @@ PLAIN: dict[str, Any] = {
     "weight_decay": 0.0,
     "label_smoothing": 0.0,
     "flip": False,
+    "alternate_flip": False,
     "shift": 0,
+    "small_until": 0.0,
+    "views": 1,
     "normalize": "none",
 }
 

@@ -7,6 +7,8 @@ and the processor asks once in a while. Either way the weights are those before 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -37,6 +39,8 @@ class FiniteGuard:
         norm = nn.utils.get_total_norm(gradients)
         if self.clip_norm is not None:
             torch._foreach_mul_(gradients, (self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+        if self.ask_every == 1 and math.isfinite(float(loss + norm)):
+            return
         now = torch.stack([torch.full_like(norm, step), loss, norm]).to(self.bad.dtype)
         known = self.bad[0] >= 0
         is_bad = known | ~torch.isfinite(loss + norm)

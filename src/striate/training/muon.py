@@ -33,13 +33,19 @@ def orthogonalize(matrices: Tensor, steps: int = STEPS) -> Tensor:
     a, b, c = COEFFICIENTS
     if matrices.shape[-2] > matrices.shape[-1]:
         return orthogonalize(matrices.mT, steps).mT
-    # by the largest value first, since the squares of small numbers are zero
-    x: Tensor = matrices / matrices.abs().amax((-2, -1), keepdim=True).clamp_min(torch.finfo(matrices.dtype).tiny)
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1)
-    for _ in range(steps):
-        gram = x @ x.mT  # on the shorter side
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x
+    # in float64, since the squares of small numbers are zero in float32
+    norm = torch.linalg.vector_norm(matrices, dim=(-2, -1), keepdim=True, dtype=torch.float64)
+    x = matrices / norm.to(matrices.dtype).clamp_min(torch.finfo(matrices.dtype).tiny)
+    # every iterate is a polynomial of the first gram matrix, on the shorter side, times x: that alone is iterated
+    gram = x @ x.mT
+    factor: Tensor | None = None
+    for step in range(steps):
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) if gram.ndim == 3 else b * gram + c * gram @ gram
+        polynomial.diagonal(dim1=-2, dim2=-1).add_(a)
+        factor = polynomial if factor is None else polynomial @ factor
+        if step + 1 < steps:
+            gram = polynomial @ gram @ polynomial
+    return x if factor is None else factor @ x
 
 
 def orthogonalize_filters(filters: Sequence[Tensor], steps: int = STEPS) -> list[Tensor]:
@@ -84,10 +90,18 @@ def muon(
         renormalize: W' = W · √outputs / ‖W‖ instead: filters of length 1 on average, whatever was added.
         skip: A tensor of one float; where it is 1 nothing is changed, whatever the gradients hold.
     """
-    moved = [torch.add(g, m, alpha=momentum) for g, m in zip(gradients, buffers, strict=True)]
-    directions = [torch.add(g, m, alpha=momentum) for g, m in zip(gradients, moved, strict=True)] if nesterov else moved
-    for w, m, new, turn in zip(filters, buffers, moved, orthogonalize_filters(directions), strict=True):
-        kept = w * (len(w) ** 0.5 / w.norm()) if renormalize else w * (1 - lr * weight_decay)
-        kept = kept.sub_(turn, alpha=lr)
-        m.copy_(new if skip is None else torch.where(skip > 0, m, new))
-        w.copy_(kept if skip is None else torch.where(skip > 0, w, kept))
+    moved = torch._foreach_add(gradients, buffers, alpha=momentum)
+    directions = torch._foreach_add(gradients, moved, alpha=momentum) if nesterov else moved
+    turns = orthogonalize_filters(directions)
+    if renormalize:
+        norms = torch.stack(torch._foreach_norm(filters))
+        lengths = torch.tensor([len(bank) ** 0.5 for bank in filters], device=norms.device)
+        kept = torch._foreach_mul(filters, (lengths / norms).unbind())
+    else:
+        kept = torch._foreach_mul(filters, 1 - lr * weight_decay)
+    torch._foreach_add_(kept, turns, alpha=-lr)
+    if skip is not None:
+        moved = [torch.where(skip > 0, m, new) for m, new in zip(buffers, moved, strict=True)]
+        kept = [torch.where(skip > 0, w, new) for w, new in zip(filters, kept, strict=True)]
+    torch._foreach_copy_(buffers, moved)
+    torch._foreach_copy_(filters, kept)

@@ -23,8 +23,8 @@ from striate.data.sources import open_data
 from striate.explain.curves import read_curves
 from striate.runs.costs import Costs
 from striate.runs.ending import read_ending
+from striate.training import design, loop, probe
 from striate.training import job as jobs
-from striate.training import loop, plan, probe
 from striate.training.budget import LEAST_STEPS, TimeBudget
 from striate.training.job import Job, prepare, resume
 from striate.training.plan import make_plan, wider_plan
@@ -79,17 +79,21 @@ def stop_after(job: Job, steps: int) -> None:
 # the arithmetic
 
 
-@given(st.floats(0.4, 2.5), st.floats(0.4, 2.5), st.floats(0, 0.7), st.booleans())
-def test_the_time_is_kept_whatever_the_machines_speed_becomes(first: float, later: float, change: float, val) -> None:
+@given(st.floats(0.4, 2.5), st.floats(0.4, 2.5), st.floats(0, 0.7), st.booleans(), st.sampled_from((1.0, 0.5)))
+def test_the_time_is_kept_whatever_the_machines_speed_becomes(
+    first: float, later: float, change: float, val: bool, small: float
+) -> None:
     budget_seconds, now = 100.0, 3.0
-    costs = Costs(step=0.25, validation=0.5 * val, finish=4.0, epoch_steps=30, steps=1)
+    costs = Costs(
+        step=0.25, small_step=0.25 * small, small_until=0.5, validation=0.5 * val, finish=4.0, epoch_steps=30, steps=1
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", lambda: now)
         budget = TimeBudget(budget_seconds, costs, started=0.0)
         schedule, step = Schedule(budget.begin()), 0
         while step < schedule.steps:
             slower = first if now < change * budget_seconds else later
-            now += slower * costs.step
+            now += slower * costs.step * (small if schedule.progress(step + 0.5) < 0.5 else 1.0)
             step += 1
             if budget.is_due() and step < schedule.steps:
                 schedule.revise(step, budget.look(step, schedule.progress(step)))
@@ -209,21 +213,24 @@ def test_much_time_makes_the_network_wider(tmp_path: Path, machine: Machine) -> 
     machine.step = lambda step: 1 / 64
     job = timed_job(tmp_path, time_budget=600)
     usual = make_plan(TrainSettings(time_budget=600), job.data).architecture.options["widths"]
-    assert job.plan.architecture.options["widths"] == [plan.WIDER[-1][1] * width for width in usual]
-    assert "2 times the usual ones" in job.plan.reasons["widths"]
+    assert job.plan.architecture.options["widths"] == [design.WIDER[-1][1] * width for width in usual]
+    assert job.settings.width == design.WIDER[-1][1]
+    assert "steps at the usual one" in job.plan.reasons["width"]
     assert timed_job(tmp_path, time_budget=3).plan.architecture.options["widths"] == usual
 
 
-def test_widths_follow_the_table_and_only_networks_that_have_them() -> None:
+def test_widths_follow_the_table_where_they_were_not_given() -> None:
     digits = open_data("digits", TrainSettings(), seed=0)
     usual = make_plan(TrainSettings(time_budget=60), digits)
-    for least, multiple in plan.WIDER:
+    for least, multiple in design.WIDER:
         wider = wider_plan(usual, least)
         widths = zip(wider.architecture.options["widths"], usual.architecture.options["widths"], strict=True)
-        assert all(width % plan.WIDTH_UNIT == 0 and width == multiple * before for width, before in widths)
-    assert wider_plan(usual, plan.WIDER[1][0] - 0.1) is usual
+        assert all(width % design.UNIT == 0 and width == multiple * before for width, before in widths)
+    assert wider_plan(usual, design.WIDER[1][0] - 1) is usual
+    narrow = make_plan(TrainSettings(time_budget=60, width=1.0), digits)
+    assert wider_plan(narrow, 10**6) is narrow
     other = make_plan(TrainSettings(time_budget=60, model="mnist-cnn"), digits)
-    assert wider_plan(other, 1e6) is other
+    assert wider_plan(other, 10**6) is other
 
 
 def test_contradictions_are_told_by_name(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def digits():
 def test_nothing_the_loop_needs_is_left_open_and_every_choice_has_a_reason(digits) -> None:
     plan = make_plan(TrainSettings(), digits)
     chosen = ["model", "epochs", "batch_size", "lr", "weight_decay", "label_smoothing", "flip", "shift"]
+    chosen += ["optimizer", "schedule", "width", "alternate_flip", "views", "small_until"]
     assert all(getattr(plan.settings, key) is not None for key in chosen if key != "model")
     assert all(plan.reasons[key] for key in chosen)
     assert len(plan.lines()) == 5
@@ -146,6 +147,7 @@ def test_the_spec_says_how_pictures_are_normalised(digits, normalize, told) -> N
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"model": "resnet18", "width": 2}, "width is for model fast alone"),
         ({"optimizer": "sgd", "sgd_lr": 3}, "sgd_lr is for optimizer muon alone"),
         ({"optimizer": "adam", "renormalize": False}, "renormalize is for optimizer muon alone"),
         ({"optimizer": "adamw", "momentum": 0.5}, "momentum is for optimizer sgd or muon alone"),

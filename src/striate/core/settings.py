@@ -193,6 +193,7 @@ class NetworkSettings(Settings):
     stem: Literal["none", "learned", "whitened"] | None = Field(
         None, description="fast: a first 2×2 convolution, learned or whitening the training pictures' patches"
     )
+    width: float | None = chosen("fast: its feature maps, as a multiple of the usual number", gt=0, le=16)
     depth: int | None = Field(None, ge=1, le=8, description="fast: convolutions in each stage")
     activation: Literal["relu", "gelu"] | None = Field(None, description="fast: what follows each norm")
     identity: bool | None = Field(None, description="fast: begin as far as possible with filters that copy their input")
@@ -231,6 +232,7 @@ GROUPS: dict[str, type[Settings]] = {
 
 # what is read by some choices alone: setting → the choice and its values that read it
 READ_BY: dict[str, tuple[str, tuple[str, ...]]] = {
+    "width": ("model", ("fast",)),
     "sgd_lr": ("optimizer", ("muon",)),
     "renormalize": ("optimizer", ("muon",)),
     "momentum": ("optimizer", ("sgd", "muon")),

@@ -6,19 +6,19 @@ What was chosen was chosen on held-out training pictures (Fashion-MNIST, MNIST, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 WIDTHS = {1: (16, 64, 64, 128, 256, 256), 3: (32, 64, 128, 256, 256, 256)}  # by channels
 LAST_SIDE = 7
 STEM_UP_TO = 64  # pixels of side: of larger pictures a first layer at full size costs more than all the others
-# (epochs, multiple): widths by the epochs that the usual ones could have in a time budget
-WIDER = ((0, 1.0), (24, 1.5), (48, 2.0))
-WIDTH_UNIT = 8  # a width is a multiple of this
+# (steps, width): by the steps that the usual width could have in a time budget
+WIDER = ((0, 1.0), (5000, 1.5), (10_000, 2.0), (20_000, 3.0))
+UNIT = 8  # numbers of feature maps are multiples of this
 
 
-def fast_options(side: int, channels: int) -> dict[str, Any]:
-    """Return the options of `fast` for pictures whose shorter side is `side` pixels.
+def fast_options(side: int, channels: int, width: float) -> dict[str, Any]:
+    """Return the options of `fast` for pictures whose shorter side is `side` pixels; `width` times the usual widths.
 
     As many pooled stages as bring the side to 7 pixels or fewer, at least three. The second convolution of a stage
     sees a quarter of the pixels and costs little; a whitening stem costs about what it saves in the first stage.
@@ -26,7 +26,7 @@ def fast_options(side: int, channels: int) -> dict[str, Any]:
     stages = max(3, math.ceil(math.log2(side / LAST_SIDE)))
     stem = 2**stages < side <= STEM_UP_TO
     return {
-        "widths": list(WIDTHS[1 if channels == 1 else 3][:stages]),
+        "widths": [max(1, round(width * maps / UNIT)) * UNIT for maps in WIDTHS[1 if channels == 1 else 3][:stages]],
         "depth": 2,
         "stem": "whitened" if stem else "none",
     }
@@ -38,12 +38,6 @@ def least_side(options: Mapping[str, Any]) -> int:
     return (1 << stages) + has_stem
 
 
-def wider(widths: Sequence[int], epochs: float) -> tuple[list[int], float]:
-    """Return the widths that a time for many epochs is better spent on, and how many times the given ones they are.
-
-    Args:
-        widths: The usual ones.
-        epochs: That a network of these could have in the time.
-    """
-    multiple = next(multiple for least, multiple in reversed(WIDER) if epochs >= least)
-    return [max(1, round(width * multiple / WIDTH_UNIT)) * WIDTH_UNIT for width in widths], multiple
+def worthwhile_width(steps: int) -> float:
+    """Return the width on which a time is best spent that would do for so many steps at the usual one."""
+    return next(width for least, width in reversed(WIDER) if steps >= least)

@@ -160,7 +160,7 @@ def prepare(
     if settings.time_budget is not None:
         plan = _fitted(plan, model, splits, started)
         assert plan.costs is not None
-        wider = wider_plan(planned, plan.costs.epochs)
+        wider = wider_plan(planned, plan.costs.steps)
         if wider is not planned:
             plan, model, outcome = _network(wider, splits, device)
             plan = _fitted(plan, model, splits, started)

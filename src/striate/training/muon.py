@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from striate.core.device import constant
+
 # of the odd polynomial a x + b x³ + c x⁵, steepest at 0 of those that keep [0, 1] near 1 when repeated (Jordan)
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 3
@@ -45,7 +47,8 @@ def orthogonalize(matrices: Tensor, steps: int = STEPS) -> Tensor:
         factor = polynomial if factor is None else polynomial @ factor
         if step + 1 < steps:
             gram = polynomial @ gram @ polynomial
-    return x if factor is None else factor @ x
+    result: Tensor = x if factor is None else factor @ x
+    return result
 
 
 def orthogonalize_filters(filters: Sequence[Tensor], steps: int = STEPS) -> list[Tensor]:
@@ -66,9 +69,9 @@ def orthogonalize_filters(filters: Sequence[Tensor], steps: int = STEPS) -> list
 
 @torch.no_grad()
 def muon(
-    filters: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    buffers: Sequence[Tensor],
+    filters: list[Tensor],
+    gradients: list[Tensor],
+    buffers: list[Tensor],
     *,
     lr: float,
     momentum: float,
@@ -90,18 +93,19 @@ def muon(
         renormalize: W' = W · √outputs / ‖W‖ instead: filters of length 1 on average, whatever was added.
         skip: A tensor of one float; where it is 1 nothing is changed, whatever the gradients hold.
     """
-    moved = torch._foreach_add(gradients, buffers, alpha=momentum)
-    directions = torch._foreach_add(gradients, moved, alpha=momentum) if nesterov else moved
+    moved = list(torch._foreach_add(gradients, buffers, alpha=momentum))
+    directions = list(torch._foreach_add(gradients, moved, alpha=momentum)) if nesterov else moved
     turns = orthogonalize_filters(directions)
+    kept: Sequence[Tensor]
     if renormalize:
         norms = torch.stack(torch._foreach_norm(filters))
-        lengths = torch.tensor([len(bank) ** 0.5 for bank in filters], device=norms.device)
+        lengths = constant([len(bank) ** 0.5 for bank in filters], norms.device)
         kept = torch._foreach_mul(filters, (lengths / norms).unbind())
     else:
         kept = torch._foreach_mul(filters, 1 - lr * weight_decay)
-    torch._foreach_add_(kept, turns, alpha=-lr)
+    kept = [w.sub_(turn, alpha=lr) for w, turn in zip(kept, turns, strict=True)]
     if skip is not None:
         moved = [torch.where(skip > 0, m, new) for m, new in zip(buffers, moved, strict=True)]
         kept = [torch.where(skip > 0, w, new) for w, new in zip(filters, kept, strict=True)]
     torch._foreach_copy_(buffers, moved)
-    torch._foreach_copy_(filters, kept)
+    torch._foreach_copy_(filters, list(kept))

@@ -19,7 +19,7 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.models import Architecture
 from striate.runs.costs import Costs
-from striate.training.design import fast_options, least_side, wider
+from striate.training.design import fast_options, least_side, worthwhile_width
 from striate.training.difficulty import neighbour_error
 from striate.training.resizing import RATIO
 
@@ -138,7 +138,9 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         choose("val_share", data.val_share, "a tenth of the training pictures, at most about 5,000")
     model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
     fast = model == "fast"
-    options: dict[str, Any] = fast_options(side, spec.channels) if fast else {}
+    options: dict[str, Any] = {}
+    if fast:
+        options = fast_options(side, spec.channels, choose("width", 1.0, "enough for a short run"))
     variants = ("norm", "stem", "depth", "activation", "identity", "logit_scale", "dropout", "small")
     options |= {key: value for key in variants if (value := getattr(settings, key)) is not None}
 
@@ -195,25 +197,25 @@ def fitted_plan(plan: Plan, costs: Costs) -> Plan:
     return replace(plan, costs=costs, reasons={**plan.reasons, **reasons})
 
 
-def wider_plan(plan: Plan, epochs: float) -> Plan:
-    """Return the plan with the wider network that a time for many epochs is better spent on, or the plan as it is.
+def wider_plan(plan: Plan, steps: int) -> Plan:
+    """Return the plan with the wider network that a time for many steps is better spent on, or the plan as it is.
 
     Args:
-        plan: Of `make_plan`: with the usual widths, if it has widths at all.
-        epochs: That it could have in the time.
+        plan: Of `make_plan`: with the usual width, if that was chosen there.
+        steps: That it could have in the time.
     """
-    usual: Any = plan.architecture.options.get("widths")
-    if usual is None:
+    width = worthwhile_width(steps)
+    if "width" not in plan.reasons or plan.settings.width == width:
         return plan
-    widths, multiple = wider(usual, epochs)
-    if multiple == 1:
-        return plan
-    options = {**plan.architecture.options, "widths": widths}
-    reason = f"{multiple:g} times the usual ones, for which there would be time for {epochs:,.0f} epochs"
+    _, height, side = plan.spec.input_shape
+    widths = fast_options(min(height, side), plan.spec.channels, width)["widths"]
     return replace(
         plan,
-        architecture=plan.architecture.model_copy(update={"options": options}),
-        reasons={**plan.reasons, "widths": reason},
+        settings=plan.settings.with_values(width=width),
+        architecture=plan.architecture.model_copy(
+            update={"options": {**plan.architecture.options, "widths": widths}},
+        ),
+        reasons={**plan.reasons, "width": f"there would be time for {steps:,} steps at the usual one"},
     )
 
 

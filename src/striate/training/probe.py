@@ -48,7 +48,8 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
     limit = SHARE * settings.time_budget
     loader = Loader(data.train, spec, settings, settings.batch_size, settings.seed, device)
     indices = loader.indices(0, 0).to(device)
-    step = median(times(_step(model, lambda: loader.batch(0, indices), settings), device, REPEATS, limit))
+    drawn = loader.draw(0, indices)  # which the loop does for many batches at a time
+    step = median(times(_step(model, lambda: loader.make(indices, drawn), settings), device, REPEATS, limit))
 
     # no more pictures than can be trained on in that time: measuring one takes less
     sample = data.train.first(max(1, min(comfortable_batch(spec), int(limit / step * len(indices)))))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 
 from striate.models import place
 
-from .networks import CLASSES, as_after_training, every_model, every_shape, made, pictures_of, small
+from .networks import CLASSES, as_after_training, every_model, every_own_model, every_shape, made, pictures_of, small
 
 
 @every_shape
@@ -46,3 +47,16 @@ def test_memory_layout_of_the_filters_does_not_change_the_logits(name):
         placed = place(model, torch.device("cpu"))
         after = placed(pictures.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@every_own_model
+def test_memory_layout_of_the_pictures_does_not_change_a_bit_of_the_logits(name, channels):
+    model = place(as_after_training(name, small(name, channels)), torch.device("cpu"))
+    pictures = pictures_of(small(name, channels)).contiguous()
+    last = pictures.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
+    assert pictures.stride() != last.stride()
+    with torch.no_grad():
+        assert torch.equal(model(pictures), model(last))
+        maps = model.features(pictures)
+    assert maps.is_contiguous(memory_format=torch.channels_last)

@@ -50,16 +50,17 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
     limit = SHARE * settings.time_budget
     loader = Loader(data.train, spec, settings, settings.batch_size, settings.seed, device)
     indices = loader.indices(0, 0).to(device)
+    drawn = loader.draw(0, indices)  # which the loop does for many batches at a time
     resizing = Resizing(settings.small_until or 0.0, spec.input_shape[1:])
 
     def step_of(next_batch: Callable[[], Batch]) -> float:
         return median(times(_step(model, next_batch, settings), device, REPEATS, limit))
 
     def small_batch() -> Batch:
-        batch = loader.batch(0, indices)
+        batch = loader.make(indices, drawn)
         return replace(batch, images=resizing.shrink(batch.images))
 
-    step = step_of(lambda: loader.batch(0, indices))
+    step = step_of(lambda: loader.make(indices, drawn))
     small_step = step_of(small_batch) if resizing.until else None
 
     # no more pictures than can be trained on in that time: measuring one takes less

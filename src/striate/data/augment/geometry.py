@@ -149,26 +149,45 @@ def apply_geometry(
 
 
 def _gather(images: Tensor, geometry: Geometry, edges: Edges, size: tuple[int, int]) -> Tensor:
-    _, _, height, width = images.shape
-    left, top = (None, None) if geometry.window is None else geometry.window.unbind(1)
-    rows, rows_inside = _source_index(height, size[0], top, geometry.shift[:, 1], geometry.flip)  # N H
-    columns, columns_inside = _source_index(width, size[1], left, geometry.shift[:, 0], geometry.mirror)  # N W
-    samples = torch.arange(len(images), device=images.device)[:, None, None]
-    moved = images.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]]  # N H W C
+    count, channels, height, width = images.shape
+    left, top = (0, 0) if geometry.window is None else geometry.window.unbind(1)
+    down = _first_place(size[0], top, geometry.shift[:, 1], geometry.flip)
+    rows = _folded_places(height, size[0], down)[:, None]  # N 1 h
+    rows = rows + torch.arange(0, count * channels * height, height, device=images.device).view(count, channels, 1)
+    across = _first_place(size[1], left, geometry.shift[:, 0], geometry.mirror)
+    columns = _folded_places(width, size[1], across)[:, None, None]  # N 1 1 w
+    # rows are copied whole; only within them each pixel is looked up
+    moved = images.reshape(-1, width).index_select(0, rows.view(-1)).view(count, channels, size[0], width)
+    moved = moved.gather(3, columns.expand(-1, channels, size[0], -1))  # N C h w
     if edges == "zero":
-        moved = moved * (rows_inside[:, :, None] & columns_inside[:, None, :])[..., None]
-    return moved.permute(0, 3, 1, 2)  # N C H W
+        inside_rows = _is_inside(height, size[0], down, geometry.flip)
+        inside_columns = _is_inside(width, size[1], across, geometry.mirror)
+        moved *= (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
+    return moved
 
 
-def _source_index(side: int, seen: int, start: Tensor | None, shift: Tensor, flipped: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each sample and output place along one axis, the input place and whether it is inside."""
-    place = torch.arange(seen, device=shift.device) - shift[:, None]  # N seen
-    place = torch.where(flipped[:, None], seen - 1 - place, place)
-    if start is not None:
-        place = place + start[:, None]
-    inside = (place >= 0) & (place < side)
-    folded = place.remainder(2 * side)
-    return torch.where(folded < side, folded, 2 * side - 1 - folded), inside
+def _first_place(seen: int, start: Tensor | int, shift: Tensor, flipped: Tensor) -> Tensor:
+    """Return from which place on each sample reads `seen` places along one axis, int64 N.
+
+    The axis goes on beyond both its ends as in a mirror, so that read backwards from place p it is the same as
+    read forwards from −1 − p.
+    """
+    return torch.where(flipped, -(seen + shift + start), start - shift)
+
+
+def _folded_places(side: int, seen: int, begin: Tensor) -> Tensor:
+    """Return the places of the picture, int64 N seen, behind those that are read from `begin` on."""
+    period = 2 * side
+    line = torch.arange(period + seen, device=begin.device) % period
+    line = torch.minimum(line, period - 1 - line)
+    return line.unfold(0, seen, 1).index_select(0, begin % period)
+
+
+def _is_inside(side: int, seen: int, begin: Tensor, flipped: Tensor) -> Tensor:
+    """Return whether what is read from `begin` on is of the picture itself, bool N seen."""
+    place = begin + side * flipped  # read backwards, the picture itself lies at −side … −1
+    place = place[:, None] + torch.arange(seen, device=begin.device)
+    return (place >= 0) & (place < side)
 
 
 def affine_matrix(geometry: Geometry, size: tuple[int, int], output: tuple[int, int]) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
@@ -20,6 +21,19 @@ class Parameters:
     geometry: Geometry | None
     color: Color | None
     boxes: Tensor | None
+
+
+T = TypeVar("T")
+
+
+def part_of(drawn: T, places: slice) -> T:
+    """Return some samples' part of what was drawn for several: of a tensor, or of a dataclass of such things."""
+    if isinstance(drawn, Tensor):
+        return cast(T, drawn[places])
+    if is_dataclass(drawn) and not isinstance(drawn, type):
+        parts: dict[str, Any] = {field.name: part_of(getattr(drawn, field.name), places) for field in fields(drawn)}
+        return replace(drawn, **parts)
+    return drawn
 
 
 class Augment:

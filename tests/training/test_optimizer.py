@@ -90,7 +90,7 @@ def test_saved_and_loaded_in_the_middle_it_goes_on_to_the_same_bits(rule: str) -
 def test_norms_and_biases_do_not_decay() -> None:
     model = network()
     before = [p.detach().clone() for p in model.parameters()]
-    s = OptimizerSettings.parse({"lr": 0.1, "weight_decay": 0.5, "momentum": 0.0})
+    s = OptimizerSettings.parse({"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.5, "momentum": 0.0})
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
     Optimizer(model, s).step(0.1)

@@ -42,6 +42,12 @@ def test_what_is_given_is_kept_and_needs_no_reason(digits) -> None:
     assert not set(given) & set(plan.reasons)
 
 
+def test_muons_rate_goes_with_the_fourth_root_of_the_steps(digits) -> None:
+    few, many = (make_plan(TrainSettings(epochs=epochs), digits).settings.lr for epochs in (1, 16))
+    assert few == pytest.approx(2 * many, rel=0.01)
+    assert make_plan(TrainSettings(epochs=1, lr=0.5), digits).settings.lr == 0.5
+
+
 def test_muon_leaves_no_rate_open_and_options_of_the_network_reach_it(digits) -> None:
     options = {"stem": "whitened", "depth": 2, "activation": "gelu", "identity": True, "logit_scale": 0.2}
     plan = make_plan(TrainSettings.parse({"optimizer": "muon", **options}), digits)

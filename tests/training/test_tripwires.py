@@ -101,7 +101,7 @@ def test_no_progress_of_a_broken_network_points_to_the_network(make_job) -> None
 
     job = make_job()
     loader = Loader(job.data.train, job.run.spec, job.settings, 12, 0, torch.device("cpu"))
-    job.model.features = lambda images: torch.zeros(len(images), 128, 1, 1)  # type: ignore[method-assign]
+    job.model.features = lambda images: torch.zeros(len(images), 64, 1, 1)  # type: ignore[method-assign]
     (note,) = explain_no_progress(job.model, loader, job.data.train, train_loss=9.9)
     assert "another --model" in note
 

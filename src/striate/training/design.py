@@ -22,13 +22,14 @@ def fast_options(side: int, channels: int, width: float) -> dict[str, Any]:
 
     As many pooled stages as bring the side to 7 pixels or fewer, at least three. The second convolution of a stage
     sees a quarter of the pixels and costs little; a whitening stem costs about what it saves in the first stage.
+    Pictures that the stages bring to a single pixel have neither.
     """
     stages = max(3, math.ceil(math.log2(side / LAST_SIDE)))
-    stem = 2**stages < side <= STEM_UP_TO
+    room = 2**stages < side
     return {
         "widths": [max(1, round(width * maps / UNIT)) * UNIT for maps in WIDTHS[1 if channels == 1 else 3][:stages]],
-        "depth": 2,
-        "stem": "whitened" if stem else "none",
+        "depth": 2 if room else 1,
+        "stem": "whitened" if room and side <= STEM_UP_TO else "none",
     }
 
 

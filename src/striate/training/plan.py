@@ -29,7 +29,8 @@ EPOCHS = (3, 20)
 BATCH = (16, 128)
 STEPS_PER_EPOCH = 20
 SMALL_UNTIL, SMALL_FROM = 0.5, 32  # share of the run, side in pixels
-PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3, "muon": 0.025}
+PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3}
+MUON_LR, MUON_STEPS = 0.025, 2000  # usual for so many steps
 SCHEDULE = {"sgd": "one-cycle", "adam": "one-cycle", "adamw": "one-cycle", "muon": "linear"}
 WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2, "muon": 5e-4}
 
@@ -160,7 +161,12 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     scale = min(1.0, math.sqrt(batch / BATCH[1]))
     rule = choose("optimizer", "muon" if fast else "sgd", "learns in few steps" if fast else "usual for most networks")
     choose("schedule", SCHEDULE[rule], f"usual for {rule}")
-    choose("lr", PEAK_LR[rule] * scale, f"{rule} with batches of {batch}")
+    if rule == "muon":
+        epochs = chosen.get("epochs", settings.epochs)
+        steps = epochs * math.ceil(count / batch) if epochs else MUON_STEPS  # with a time budget known later
+        choose("lr", muon_rate(steps), f"muon with {steps:,} steps")
+    else:
+        choose("lr", PEAK_LR[rule] * scale, f"{rule} with batches of {batch}")
     choose("weight_decay", WEIGHT_DECAY[rule], f"usual for {rule}")
     choose("label_smoothing", 0.1, "short schedules gain from it")
     mirrored = "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels"
@@ -185,6 +191,14 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     return Plan(complete, Architecture(name=model, options=options, one_logit=settings.one_logit), spec, reasons)
 
 
+def muon_rate(steps: int) -> float:
+    """Return Muon's peak rate: every step turns the filters by as much as it says, so that few steps have to be larger.
+
+    That it goes with the fourth root was found on held-out training pictures, between 80 and 4,200 steps.
+    """
+    return float(f"{MUON_LR * (MUON_STEPS / steps) ** 0.25:.3g}")
+
+
 def fitted_plan(plan: Plan, costs: Costs) -> Plan:
     """Return the plan with what it costs on this machine, and why that gives the number of epochs it has."""
     assert plan.settings.time_budget is not None
@@ -194,7 +208,11 @@ def fitted_plan(plan: Plan, costs: Costs) -> Plan:
     }
     if costs.validate_every > 1:
         reasons["validations"] = f"one takes {duration(costs.validation)}: much for an epoch"
-    return replace(plan, costs=costs, reasons={**plan.reasons, **reasons})
+    settings = plan.settings
+    if settings.optimizer == "muon" and "lr" in plan.reasons:
+        settings = settings.with_values(lr=muon_rate(costs.steps))
+        reasons["lr"] = f"muon with {costs.steps:,} steps"
+    return replace(plan, settings=settings, costs=costs, reasons={**plan.reasons, **reasons})
 
 
 def wider_plan(plan: Plan, steps: int) -> Plan:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from striate.cli.imports import importing
+
 if TYPE_CHECKING:
     from striate.evaluation import Evaluation
 
@@ -39,8 +41,9 @@ def command(
     Where a picture may be of any number of classes, it is right if all of them are; told are then also the share
     of single answers that are right (Hamming), macro and micro F1, and each class's average precision.
     """
-    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout
-    from striate.deploy.measure import measure, write_predictions
+    with importing():
+        from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout
+        from striate.deploy.measure import measure, write_predictions
 
     if predictions is not None:
         require_free(predictions, (".csv",))

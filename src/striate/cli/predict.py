@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from striate.cli.imports import importing
 from striate.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def command(
     """
     if top is not None and top < 1:
         raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
-    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
-    from striate.data.sources.scan import ignored_summary
-    from striate.deploy import load
+    with importing():
+        from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
+        from striate.data.sources.scan import ignored_summary
+        from striate.deploy import load
 
     if figure is not None:
         require_free(figure, FIGURE_SUFFIXES)

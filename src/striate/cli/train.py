@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from striate.cli.imports import importing
 from striate.cli.options import merge, with_settings
 from striate.core.errors import SettingsError
 from striate.core.paths import to_type, user_path
@@ -51,12 +52,13 @@ def command(
     if resume is None and data is None:
         raise SettingsError("nothing to train on", where="DATA", fix="give a folder or a name: striate train digits")
 
-    from rich.live import Live
+    with importing():
+        from rich.live import Live
 
-    from striate.cli.output import LiveLine, stderr, stopwatch
-    from striate.core import clock
-    from striate.runs.folder import newest_unfinished
-    from striate.training import job as jobs
+        from striate.cli.output import LiveLine, stderr, stopwatch
+        from striate.core import clock
+        from striate.runs.folder import newest_unfinished
+        from striate.training import job as jobs
 
     elapsed = stopwatch()
     console = stderr(quiet)

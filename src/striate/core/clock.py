@@ -30,6 +30,11 @@ def began() -> float:
     return now() if _began is None else _began
 
 
+def is_program() -> bool:
+    """Return whether this process is the program `striate`, and so all ours."""
+    return _began is not None
+
+
 def process_start() -> float:
     """Return when this process began: on Linux by the system's record, elsewhere when this module was imported."""
     if sys.platform == "linux":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from striate.core.errors import DataError, SettingsError
 from striate.core.memory import require_memory
 
 SEPARATOR = "|"  # between the names of several classes
-_CHUNK = 2**24  # values taken as floats at a time
+_CHUNK = 2**18  # values taken as floats at a time: they stay in the processor
 _LARGE = 2**28  # bytes from which it is asked whether they fit
 
 
@@ -88,7 +89,7 @@ class ImageDataset:
             )
         return replace(
             self,
-            images=self.images[indices],
+            images=self.images.index_select(0, indices),
             labels=self.labels[indices],
             names=[self.names[i] for i in indices.tolist()],
         )
@@ -182,8 +183,7 @@ def require_classes(wanted: Sequence[str], known: Sequence[str], where: str, lea
         )
 
 
-@dataclass(frozen=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """What became of one file of a data set: one line of the run's `files.csv`."""
 
     path: str

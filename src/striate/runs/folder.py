@@ -266,8 +266,7 @@ class Run:
 
     def write_files(self, files: Iterable[FileRecord]) -> None:
         """Write files.csv: what became of each file of the data."""
-        rows = [[record.path, record.part, record.class_name, record.status, record.reason] for record in files]
-        self.write_csv("files.csv", ["path", "part", "class", "status", "reason"], rows)
+        self.write_csv("files.csv", ["path", "part", "class", "status", "reason"], files)
 
     def write_training_hashes(self, hashes: Tensor) -> None:
         """Write the hashes of the training pictures, int64 N, so that measuring can tell which it has seen."""

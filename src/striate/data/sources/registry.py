@@ -117,14 +117,16 @@ def subset_names(subset: str) -> list[str]:
 def _settled(splits: Splits) -> list[FileRecord]:
     """Return the files' records with the part that each picture came into in the end."""
     parts = {name: part for part, pictures in splits.parts().items() for name in pictures.names}
-    return [
-        record
-        if record.status != "used"
-        else replace(record, part=parts[record.path])
-        if record.path in parts
-        else replace(record, status="skipped", reason="beyond the number asked for (--first)")
-        for record in splits.files
-    ]
+
+    def settled(record: FileRecord) -> FileRecord:
+        part = parts.get(record.path)
+        if record.status != "used" or part == record.part:
+            return record
+        if part is None:
+            return record._replace(status="skipped", reason="beyond the number asked for (--first)")
+        return record._replace(part=part)
+
+    return [settled(record) for record in splits.files]
 
 
 def _check_trainable(splits: Splits) -> None:

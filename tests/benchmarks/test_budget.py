@@ -40,7 +40,7 @@ def trained(tmp_path: Path, monkeypatch) -> list[dict[str, object]]:
     def train(data: str, settings: dict[str, object], seed: int) -> TrainRun:
         asked.append(settings)
         time = str(settings["time_budget"])
-        return TrainRun(seed, WALLS[time][seed], ACCURACIES[time][seed], 100, 50.0, 3, "fp32")
+        return TrainRun(seed, WALLS[time][seed], 10.0, ACCURACIES[time][seed], 100, 50.0, 3, "fp32")
 
     (tmp_path / "mnist").mkdir()
     monkeypatch.setenv("STRIATE_DATA", str(tmp_path))

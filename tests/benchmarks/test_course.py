@@ -51,7 +51,7 @@ def programs(tmp_path: Path, monkeypatch) -> list[tuple[object, ...]]:
 
     def train(data: str, settings: dict[str, object], seed: int) -> TrainRun:
         given.append((data, settings))
-        return TrainRun(seed, 60.0, 0.92, 100, 50.0, 7, "fp32")
+        return TrainRun(seed, 60.0, 50.0, 0.92, 100, 50.0, 7, "fp32")
 
     (tmp_path / "fashion-mnist").mkdir()
     monkeypatch.setenv("STRIATE_DATA", str(tmp_path))

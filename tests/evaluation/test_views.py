@@ -80,8 +80,9 @@ def test_a_certain_picture_gets_all_views_where_no_threshold_is_set(network, mak
 def test_validation_evaluation_and_prediction_average_the_same_views(picture_folder, tmp_path) -> None:
     folder = picture_folder(side=20, cats=16, dogs=16)
     run = striate.train(
-        folder, out=tmp_path, epochs=2, views=6, views_below=0.9, val_share=0.3, precision="fp32", device="cpu"
-    )
+        folder, out=tmp_path, epochs=2, views=6, views_below=0.9, val_share=0.3, precision="fp32", device="cpu",
+        optimizer="sgd", lr=0.01,
+    )  # fmt: skip
     predictor = striate.load(run.path, device="cpu")
     assert (predictor.spec.views, predictor.spec.views_below) == (6, 0.9)
     for part in ("val", "test"):

@@ -79,11 +79,11 @@ def test_an_epochs_figures_are_those_of_its_pictures(make_job) -> None:
 def test_training_learns_and_the_same_seed_gives_the_same_bits(make_job) -> None:
     runs = []
     for out in ("a", "b"):
-        job = make_job(out, epochs=8, optimizer="sgd")
+        job = make_job(out, epochs=20)
         results = list(job.epochs())
         job.finish()
-        assert results[-1].val_accuracy > 0.85
-        assert [r.epoch for r in results] == list(range(1, 9))
+        assert results[-1].val_accuracy > 0.8
+        assert [r.epoch for r in results] == list(range(1, 21))
         runs.append(job.run.model_path.read_bytes())
     assert runs[0] == runs[1]
 

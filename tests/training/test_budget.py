@@ -290,15 +290,6 @@ def test_a_target_that_is_not_reached_is_told_plainly(tmp_path: Path, capsys) ->
     assert "2 epochs, 16 steps; target 1 not reached" in capsys.readouterr().out
 
 
-def test_a_target_is_measured_as_the_finished_run_is(make_job, monkeypatch) -> None:
-    seen = []
-    evaluate = loop.evaluate
-    monkeypatch.setattr(loop, "evaluate", lambda *a, **options: seen.append(options["bf16"]) or evaluate(*a, **options))
-    list(make_job("a", epochs=1, precision="bf16").epochs())
-    list(make_job("b", epochs=1, precision="bf16", target_accuracy=0.01).epochs())
-    assert seen == [True, False]
-
-
 def test_time_or_target_whichever_is_first(tmp_path: Path, machine: Machine, capsys) -> None:
     reached = timed_job(tmp_path, "a", time_budget=60, target_accuracy=0.2)
     list(reached.epochs())

@@ -9,11 +9,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import striate
 from striate.core.errors import DivergedError
 from striate.core.settings import TrainSettings
 from striate.data.augment.mix import Mix, apply_mix
 from striate.data.loader import Batch, Loader
+from striate.evaluation import evaluate
 from striate.models import MODELS, Architecture, build, place
+from striate.training import job as jobs
+from striate.training import loop
 from striate.training.average import WeightAverage
 from striate.training.finite import FiniteGuard
 from striate.training.loop import training_loss
@@ -157,6 +161,37 @@ def test_patience_stops_and_gives_the_best_epochs_weights(make_job) -> None:
     best = int(np.argmin(losses))
     assert len(results) == best + 1 + 2 < 40
     assert job.finish()["val"].loss == pytest.approx(losses[best], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "in_bf16", "kept"),
+    [
+        ({"epochs": 2}, [True, False], True),
+        ({"epochs": 2, "ema": 0.9}, [True, False], True),
+        ({"epochs": 2, "precision": "fp32"}, [False, False], True),
+        ({"epochs": 2, "target_accuracy": 0.01}, [False], True),
+        ({"epochs": 2, "patience": 1}, [True, True], False),
+        ({"epochs": 3, "patience": 1, "precision": "fp32", "lr": 1e-12}, [False] * 2, False),  # the first is the best
+        ({"epochs": 2, "patience": 1, "precision": "fp32", "lr": 1e-3}, [False, False], True),
+    ],
+)
+def test_the_last_validation_is_the_finished_runs_where_it_is_the_same_measurement(
+    make_job, monkeypatch, settings, in_bf16, kept
+) -> None:
+    seen, again = [], []
+    monkeypatch.setattr(loop, "evaluate", lambda *a, **o: seen.append(o["bf16"]) or evaluate(*a, **o))
+    monkeypatch.setattr(jobs, "evaluate", lambda *a, **o: again.append(a[3]) or evaluate(*a, **o))
+    job = make_job(**{"precision": "bf16", "label_smoothing": 0.0, **settings})
+    results = list(job.epochs())
+    measured = job.finish()
+    assert seen == in_bf16
+    assert again == (["test"] if kept else ["val", "test"])
+    if kept:
+        assert (measured["val"].loss, measured["val"].accuracy) == (results[-1].val_loss, results[-1].val_accuracy)
+    for part, result in measured.items():
+        independent = evaluate(striate.load(job.run.path).model, job.data.parts()[part], job.run.spec, part)
+        assert torch.equal(result.probabilities, independent.probabilities)
+        assert result.summary() == independent.summary()
 
 
 def test_the_average_of_the_weights_follows_its_formula() -> None:

@@ -55,6 +55,7 @@ class Job:
         self.model = model
         self.run = run
         self.budget = _budget(self.plan, started)
+        self._validated: Evaluation | None = None
 
     @property
     def settings(self) -> TrainSettings:
@@ -70,16 +71,20 @@ class Job:
     def epochs(self) -> Iterator[EpochResult]:
         """Train (or go on training), yielding after each epoch; Ctrl-C and SIGTERM save and stop."""
         with finishing_the_step(self.run):
-            yield from train(self.model, self.data, self.settings, self.run, self.budget)
+            self._validated = yield from train(self.model, self.data, self.settings, self.run, self.budget)
 
     def finish(self) -> dict[str, Evaluation]:
         """Measure the trained network on validation and test part, write the results, return them by part.
 
+        What the last epoch's validation has measured already is not measured again.
         The model file comes last, so that its presence means a finished run.
         """
         with at_once(self.run):
             parts = {part: data for part, data in self.data.parts().items() if part != "train"}
-            measured = {part: evaluate(self.model, data, self.run.spec, part) for part, data in parts.items()}
+            known = {} if self._validated is None else {"val": self._validated}
+            measured = {
+                part: known.get(part) or evaluate(self.model, data, self.run.spec, part) for part, data in parts.items()
+            }
             self._write(measured)
         self.run.release()
         return measured

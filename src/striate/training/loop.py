@@ -9,7 +9,7 @@ Where the clock decides how many steps there are, what it decided is part of tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 
@@ -22,8 +22,7 @@ from striate.core.errors import DivergedError, Interrupted
 from striate.core.paths import to_type
 from striate.core.random import start_generator, step_seed
 from striate.core.settings import TrainSettings
-from striate.core.spec import ImageSpec
-from striate.data.dataset import ImageDataset, Splits
+from striate.data.dataset import Splits
 from striate.data.loader import Batch, Loader
 from striate.evaluation import Evaluation, evaluate
 from striate.models import Classifier
@@ -74,22 +73,25 @@ def training_loss(model: Classifier, batch: Batch, settings: TrainSettings) -> t
     return loss, logits.detach()
 
 
-def validate(model: Classifier, pictures: ImageDataset, spec: ImageSpec, settings: TrainSettings) -> Evaluation:
-    """Return the evaluation on the validation part: as fast as training where it only informs.
+def only_informs(settings: TrainSettings, last: bool) -> bool:
+    """Return whether an epoch's validation may be as fast as training, with figures that differ a little from fp32's.
 
-    Where a target is to be reached it is the evaluation of the finished run, which then shows the same accuracy.
+    Where a target is to be reached, and after the last step, it is the evaluation of the finished run, which then
+    shows the same accuracy. With patience all epochs are measured alike, to be compared.
     """
-    bf16 = settings.precision == "bf16" and settings.target_accuracy is None
-    return evaluate(model, pictures, spec, "val", bf16=bf16)
+    if settings.precision != "bf16" or settings.target_accuracy is not None:
+        return False
+    return settings.patience is not None or not last
 
 
 def train(
     model: Classifier, data: Splits, settings: TrainSettings, run: Run, budget: TimeBudget | None = None
-) -> Iterator[EpochResult]:
+) -> Generator[EpochResult, None, Evaluation | None]:
     """Train, yielding after each epoch; what the run folder already holds is resumed.
 
     When the iterator is exhausted the network has its final weights: the averaged ones where they are
     averaged, those of the best epoch where training stops by patience, those that reached the target.
+    It returns their evaluation on the validation part if the last epoch's was just that, else None.
 
     Args:
         model: On its device, channels last in memory.
@@ -121,6 +123,7 @@ def train(
         schedule.revise(0, budget.begin())
     run.progress.begin(math.ceil(schedule.steps / len(loader)), schedule.steps, state.step)
     last_save = clock.now()
+    final: Evaluation | None = None
 
     while not state.ended:
         started, trained = clock.now(), 0
@@ -163,11 +166,13 @@ def train(
         train_seconds = clock.now() - started
 
         # validate
-        val_loss = val_accuracy = None
+        val_loss = val_accuracy = final = None
         if data.val is not None and (budget is None or (state.epoch + 1) % budget.costs.validate_every == 0):
+            bf16 = only_informs(settings, last=state.step == schedule.steps)
             with state.average.applied(model), budget.aside() if budget else nullcontext():
-                measured = validate(model, data.val, run.spec, settings)
+                measured = evaluate(model, data.val, run.spec, "val", bf16=bf16)
             val_loss, val_accuracy = measured.loss, measured.accuracy
+            final = None if bf16 else measured
 
         # record
         result = EpochResult(
@@ -192,6 +197,7 @@ def train(
     state.save(run)
     state.finish(model)
     run.progress.ending = record_end(state, settings, run)
+    return final if state.ends_with_last else None
 
 
 def _stopped(signal_number: int, state: TrainingState, run: Run) -> Interrupted:

@@ -18,7 +18,7 @@ from striate.evaluation.evaluate import prediction_rows
 from striate.models import Classifier
 from striate.runs.costs import Costs
 from striate.training.finite import FiniteGuard
-from striate.training.loop import training_loss, validate
+from striate.training.loop import only_informs, training_loss
 from striate.training.optimizer import Optimizer, learning_rate
 from striate.training.penalty import Penalty
 from striate.training.plan import Plan
@@ -77,7 +77,8 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
     finish = seconds_each(measure) * held_out + WRITE_LEAST + _bytes_written(model, settings) / WRITE_RATE
     validation = 0.0
     if data.val is not None:
-        validation = seconds_each(lambda: validate(model, sample, spec, settings)) * len(data.val)
+        bf16 = only_informs(settings, last=False)
+        validation = seconds_each(lambda: evaluate(model, sample, spec, "val", bf16=bf16)) * len(data.val)
     share = validation / (len(loader) * step)
     decides = settings.patience is not None or settings.target_accuracy is not None
     every = 1 if decides else max(1, math.ceil(share / VALIDATION_SHARE))

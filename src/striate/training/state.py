@@ -69,6 +69,11 @@ class TrainingState:
         done = self.step >= self.schedule.steps and self.count == 0
         return done or self.reached or self.out_of_patience
 
+    @property
+    def ends_with_last(self) -> bool:
+        """Whether the final weights are those after the last epoch, not of a better one before."""
+        return self.reached or not self.best or self.best_epoch == self.epoch
+
     def after_step(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a step: average the weights, add to the epoch's sums."""
         self.step += 1

@@ -106,7 +106,8 @@ def compare(name: str, options: Options) -> None:
         options.rounds,
     )
     images = {run.images for of_it in runs.values() for run in of_it}
-    assert len(images) == 1, f"{name}: not the same work, but epochs of {images} pictures"
+    # a stratified part held out may differ by some pictures from one that is not
+    assert max(images) - min(images) <= 10, f"{name}: not the same work, but epochs of {images} pictures"
     rates = {contestant: [run.images_per_second for run in of_it] for contestant, of_it in runs.items()}
     best = max(peers, key=lambda peer: median(rates[peer]))
     for contestant, of_it in runs.items():

@@ -126,7 +126,7 @@ class ResNet(Classifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Return N F h w, sides an eighth (small stem) or a 32nd of the picture's; F is 512 or 2,048."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.relu(self.maxpool(self.bn1(self.conv1(images))))  # the maximum commutes with relu
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
         features: Tensor = x
@@ -140,7 +140,7 @@ class ResNet(Classifier):
     def stages(self) -> dict[str, nn.Module]:
         """Return the stem's convolution block end and the four stages."""
         return {
-            "stem": self.maxpool,
+            "stem": self.relu,
             "layer1": self.layer1,
             "layer2": self.layer2,
             "layer3": self.layer3,

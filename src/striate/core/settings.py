@@ -124,6 +124,23 @@ class DataSettings(Settings):
         1.0, gt=0, le=1, description="More than one view only where the first is less certain than this"
     )
     skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
+    path_column: str | None = Field(
+        None, description="Column of a table that names the pictures' files, where its name is not a usual one"
+    )
+    label_column: str | None = Field(
+        None, description="Column that says the class, or several with '|' between them: any number of classes each"
+    )
+    split_column: str | None = Field(None, description="Column that says train, val or test; '': there is none")
+    group_column: str | None = Field(
+        None, description="Column that says what belongs together (patient, site) and is never divided; '': none"
+    )
+    group: str | None = Field(
+        None, description="Regular expression on a picture's path; what it finds, or its first bracket, is the group"
+    )
+    folds: int | None = Field(
+        None, ge=2, le=1000, description="Cross-validation by this many runs, each holding out another part"
+    )
+    fold: int | None = Field(None, ge=1, le=1000, description="Train this one of the folds alone")
 
 
 class AugmentSettings(Settings):

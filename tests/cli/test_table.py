@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from .quick_run import QUICK, tree
 
 
 @pytest.fixture
-def table(photos: Path) -> Path:
-    """Return a table beside the pictures: two of each ten for the test, a patient of every three."""
-    path = photos.parent / "kinds.csv"
+def table(photos: Path, tmp_path: Path) -> Path:
+    """Return a table beside a copy of the pictures: two of each ten for the test, a patient of every three."""
+    shutil.copytree(photos, tmp_path / "set" / photos.name)
+    path = tmp_path / "set" / "kinds.csv"
     lines = ["Picture;Kind;Part;Patient"]
     for name in ("dark", "light"):
         for number, file in enumerate(sorted((photos / name).iterdir())):

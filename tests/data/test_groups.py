@@ -43,7 +43,7 @@ def test_the_first_bracket_or_the_whole_match_names_the_group(pattern, expected)
 
 def test_pictures_in_no_group_are_all_named():
     names = ["a/p1.png", "a/x.png", "b/p2.png", "b/y.png"]
-    for pattern in (r"p\d", r"p?(\d)|[xy]", r"p*"):
+    for pattern in (r"p\d", r"p?(\d)|[xy]"):
         with pytest.raises(DataError) as caught:
             groups_in_paths(pattern, names, "data")
         assert "2 of 4" in str(caught.value)
@@ -97,7 +97,7 @@ def test_groups_that_cross_the_parts_of_a_folder_are_listed(picture_folder):
     with pytest.raises(DataError, match="3 groups") as caught:
         load_data(str(folder), DataSettings(group=r"patient\d"))
     for number in (0, 1, 2):
-        assert f"patient{number}: train 2, test 2 pictures" in str(caught.value)
+        assert f"patient{number}: test 2, train 2 pictures" in str(caught.value)
     assert "patient3" not in str(caught.value)
     assert caught.value.exit_code == 3
 

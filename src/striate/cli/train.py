@@ -60,8 +60,8 @@ def command(
     if resume is None and data is not None and parsed.folds is not None and parsed.fold is None:
         from striate.cli.folds import train_folds
 
-        place = user_path(out)
-        train_folds(data, parsed, given, out=place, name=name, unnamed=recipe, notes=notes, json=json, quiet=quiet)
+        folder = user_path(out)
+        train_folds(data, parsed, given, out=folder, name=name, unnamed=recipe, notes=notes, json=json, quiet=quiet)
         return
 
     with importing():

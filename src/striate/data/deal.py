@@ -61,7 +61,8 @@ def hold_out_groups(labels: Tensor, groups: Tensor, share: float, seed: int, rou
     out = np.zeros(len(counts), np.bool_)
 
     def may_leave(rows: Counts) -> NDArray[np.bool_]:
-        return ((total - leaves - rows > 0) | (rows == 0)).all(-1)
+        spared: NDArray[np.bool_] = ((total - leaves - rows > 0) | (rows == 0)).all(-1)
+        return spared
 
     for group in _large_first(counts, seed, round_):
         row = counts[group]

@@ -104,7 +104,8 @@ def load_table(path: Path, settings: DataSettings, only: Sequence[str] = ()) -> 
         require_classes(only, class_order(counts), str(path))
     classes = class_order(only or counts)
     _require_classes_differ(classes, path)
-    asked = [number for number, names in enumerate(sets) if rows.multi_label or names[0] in classes]
+    several, wanted = rows.multi_label, set(classes)
+    asked = [number for number, names in enumerate(sets) if several or names[0] in wanted]
     order = sorted(asked, key=lambda number: PARTS.index(rows.parts[number]) if rows.parts[number] else 0)
     place = Path(os.path.abspath(path))
     files = LabelledFiles(
@@ -114,9 +115,9 @@ def load_table(path: Path, settings: DataSettings, only: Sequence[str] = ()) -> 
         root=place.parent if not any(map(os.path.isabs, rows.names)) else Path(place.anchor),
         paths=[rows.paths[number] for number in order],
         names=[rows.names[number] for number in order],
-        labels=class_labels([sets[number] for number in order], classes, rows.multi_label),
+        labels=class_labels([sets[number] for number in order], classes, several),
         classes=classes,
-        parts=_runs([rows.parts[number] for number in order]),
+        parts=_runs([rows.parts[number] for number in order], set(rows.parts)),
         groups=_groups(rows, order, settings, path),
         ignored=[(rows.names[number], "class not asked for") for number in sorted(set(range(len(sets))) - set(asked))],
         notes=[columns_read(table, columns), *_remarks(rows, sets, counts)],
@@ -272,11 +273,13 @@ def class_labels(sets: Sequence[Sequence[str]], classes: tuple[str, ...], multi_
     return flags
 
 
-def _runs(parts: Sequence[str]) -> dict[str, range]:
-    """Return where each part stands in a list sorted by part."""
+def _runs(parts: Sequence[str], all_parts: set[str]) -> dict[str, range]:
+    """Return where each part stands in a list sorted by part; also those of which a subset of classes left nothing."""
     counts = Counter(parts)
     runs, start = {}, 0
-    for part in dict.fromkeys(parts):
+    for part in ("", *PARTS):
+        if part not in all_parts:
+            continue
         runs[part] = range(start, start + counts[part])
         start += counts[part]
     return runs

@@ -46,7 +46,11 @@ def is_table(path: Path) -> bool:
 def table_hint(paths: Iterable[Path]) -> str | None:
     """Return what to type where one of these files is a table, else None."""
     table = next((path for path in paths if is_table(path)), None)
-    return table and f"if its labels stand in the table {table.name}:  {to_type('striate', 'train', table)}"
+    return (
+        None
+        if table is None
+        else f"if its labels stand in the table {table.name}:  {to_type('striate', 'train', table)}"
+    )
 
 
 def read_table(path: Path) -> Table:

@@ -165,6 +165,8 @@ def _cell(value: Any) -> str:
 def _naming_damage(path: Path, damage: type[Exception]) -> Iterator[None]:
     try:
         yield
-    except damage as error:
+    except (damage, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's, not of what the file holds
+            raise
         reason = " ".join(str(error).split())
         raise DataError(f"not a Parquet file, or a damaged one ({reason})", where=path, fix="write it again") from None

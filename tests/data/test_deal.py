@@ -104,21 +104,39 @@ def imbalance(dealt: np.ndarray, labels: np.ndarray, bins: int) -> float:
     return float(np.abs(table - 1 / bins).mean())
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_classes_are_spread_as_evenly_as_scikit_learn_spreads_them(seed):
+def leaning_patients(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and groups: each patient has some kinds of picture more than others."""
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 60, 600)
-    leaning = rng.dirichlet([0.7] * 4, 60)  # each patient has some kinds of picture more than others
-    labels = np.array([rng.choice(4, p=leaning[group]) for group in groups])
+    leaning = rng.dirichlet([0.7] * 4, 60)
+    return np.array([rng.choice(4, p=leaning[group]) for group in groups]), groups
+
+
+def scikit_learns(labels: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_classes_are_spread_as_evenly_as_scikit_learn_spreads_them(seed):
+    labels, groups = leaning_patients(seed)
     ours = deal_evenly(torch.from_numpy(labels), torch.from_numpy(groups), 5, seed).numpy()
     theirs = np.empty(600, dtype=int)
-    for number, (_, test) in enumerate(
-        StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups)
-    ):
+    for number, (_, test) in enumerate(scikit_learns(labels, groups, seed)):
         theirs[test] = number
     assert imbalance(ours, labels, 5) <= 1.1 * imbalance(theirs, labels, 5) + 0.005
     sizes = np.bincount(ours)
     assert sizes.max() - sizes.min() <= np.bincount(groups).max()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_classes_are_held_out_as_evenly_as_a_fold_of_scikit_learns(seed):
+    labels, groups = leaning_patients(seed)
+    out = hold_out_groups(torch.from_numpy(labels), torch.from_numpy(groups), 0.2, seed).numpy()
+    kept = [
+        np.bincount(labels[test], minlength=4) / np.bincount(labels) for _, test in scikit_learns(labels, groups, seed)
+    ]
+    ours = np.bincount(labels[out], minlength=4) / np.bincount(labels)
+    assert np.abs(ours - 0.2).mean() <= 1.2 * np.abs(np.array(kept) - 0.2).mean() + 0.005
 
 
 def test_other_seeds_hold_out_other_groups():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.settings import DataSettings
@@ -149,3 +152,21 @@ def test_selecting_pictures_keeps_their_groups():
     assert part.spread(3).groups.tolist() == [5, 6, 7]
     assert data.only_classes(["b", "a"]).train.groups.tolist() == [5, 5, 6, 6, 7, 7]
     assert data.train.only_classes(["b"]).groups.tolist() == [5, 6, 7]
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 60), many=st.integers(2, 20), share=st.floats(0.05, 0.5))
+@settings(deadline=None)
+def test_no_group_is_in_two_of_three_parts_and_every_class_stays_in_training(seed, count, many, share):
+    rng = np.random.default_rng(seed)
+    labels, groups = rng.integers(0, 2, count).tolist(), rng.integers(0, many, count).tolist()
+    data = grouped(labels, groups)
+    if len(set(groups)) == 1:
+        return
+    splits = complete(data, share, share, seed)
+    held = [set(part.groups.tolist()) for part in splits.parts().values()]
+    assert sum(map(len, held)) == len(set(groups))
+    assert sum(map(len, splits.parts().values())) == count
+    assert [n > 0 for n in splits.train.class_counts()] == [n > 0 for n in data.train.class_counts()]
+    again = complete(data, share, share, seed)
+    assert splits.fingerprint() == again.fingerprint()
+    assert [list(part.names) for part in again.parts().values()] == [list(p.names) for p in splits.parts().values()]

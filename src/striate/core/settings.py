@@ -261,11 +261,13 @@ READ_BY: dict[str, tuple[str, tuple[str, ...]]] = {
 def override(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's values with those given in place of its own, and without those that nothing reads then.
 
-    A time to keep takes the place of its epochs, another optimizer that of its momentum.
+    A time to keep takes the place of its epochs, another optimizer that of its momentum, folds that of its share held
+    out.
 
     Args:
         base, given: Keys as in `TrainSettings`.
     """
     replaced = {key for key, (choice, readers) in READ_BY.items() if given.get(choice, readers[0]) not in readers}
     replaced |= {"epochs"} if given.get("time_budget") is not None else set()
+    replaced |= {"val_share", "test_share"} if given.get("folds") is not None else set()
     return {**{key: value for key, value in base.items() if key not in replaced}, **given}

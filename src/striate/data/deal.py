@@ -16,6 +16,7 @@ from torch import Tensor
 from striate.core.random import Stream, uniform
 
 Counts = NDArray[np.float64]  # G K+1: each group's pictures of each class, and all of them
+SWEEPS = 4  # times that groups are dealt anew among all others
 MOST = 1.5  # times the wanted share that may be held out for the sake of a class that would not be measured
 
 
@@ -33,11 +34,18 @@ def deal_evenly(labels: Tensor, groups: Tensor, bins: int, seed: int, round_: in
     """
     member, counts, weights = _tabulate(labels, groups)
     filled = np.zeros((bins, counts.shape[1]))
-    chosen = np.zeros(len(counts), np.int64)
-    for group in _large_first(counts, seed, round_):
-        row = counts[group]
-        chosen[group] = ((2 * filled + row) * row @ weights).argmin()  # by how much n_bk² rises
-        filled[chosen[group]] += row
+    chosen = np.full(len(counts), -1)
+    order = _large_first(counts, seed, round_)
+    for sweep in range(1 + SWEEPS):
+        before = chosen.copy()
+        for group in order:
+            row = counts[group]
+            if sweep:
+                filled[chosen[group]] -= row
+            chosen[group] = ((2 * filled + row) * row @ weights).argmin()  # by how much n_bk² rises
+            filled[chosen[group]] += row
+        if np.array_equal(chosen, before):
+            break
     return torch.from_numpy(chosen)[member]
 
 

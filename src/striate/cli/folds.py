@@ -68,8 +68,7 @@ def train_folds(
             _train(data, one, given, out, f"{base}-fold{number}", started, console, quiet)
         except Interrupted as stopped:
             signal = stopped.exit_code - 128
-            fix = "the same command again goes on from there" + ("" if name else f", with --name {base}")
-            raise Interrupted(signal, stopped.what, fix=fix) from None
+            raise Interrupted(signal, stopped.what, fix="the same command again goes on from there") from None
         gc.collect()  # its pictures and network: the next fold has its own
     runs = [Run.open(out / f"{base}-fold{number}") for number in range(1, settings.folds + 1)]
     together = cross_validation(runs)

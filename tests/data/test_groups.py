@@ -55,6 +55,14 @@ def test_pictures_in_no_group_are_all_named():
         assert "p1" not in str(caught.value)
 
 
+def test_a_pattern_that_finds_no_group_at_all_is_told_once():
+    names = [f"a/{number}.png" for number in range(1000)]
+    for pattern in ("patient", "x*"):
+        with pytest.raises(DataError, match=r"none of 1,000 pictures.* the first is a/0\.png") as caught:
+            groups_in_paths(pattern, names, "data")
+        assert len(str(caught.value)) < 300
+
+
 def test_what_is_no_regular_expression_is_a_setting_to_correct(picture_folder):
     with pytest.raises(SettingsError, match=r"not a regular expression"):
         open_data(str(picture_folder(cats=3, dogs=3)), DataSettings(group="(x"), 0)

@@ -22,7 +22,7 @@ def groups_in_paths(pattern: str, names: Sequence[str], where: object) -> list[s
 
     Raises:
         SettingsError: Not a regular expression.
-        DataError: Pictures in which it finds nothing, all of them.
+        DataError: Pictures in which it finds nothing; all of them are named, unless there are no others.
     """
     try:
         rule = re.compile(pattern)
@@ -32,6 +32,13 @@ def groups_in_paths(pattern: str, names: Sequence[str], where: object) -> list[s
         ) from None
     found = [match and match[1 if rule.groups else 0] for match in map(rule.search, names)]
     missing = [name for name, group in zip(names, found, strict=True) if not group]
+    if len(missing) == len(names) > 1:
+        raise DataError(
+            f"none of {len(names):,} pictures is in a group, as {pattern!r} finds nothing in their paths; the first is "
+            f"{names[0]}",
+            where=where,
+            fix="change --group so that it finds the group of every picture",
+        )
     if missing:
         lines = "\n".join(f"  {name}" for name in missing)
         raise DataError(

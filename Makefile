@@ -1,7 +1,7 @@
 # Two commands set everything up: `make demo` and `make test`. Both use the environment in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS := pretrained,export,serve,studio,cluster,track
+EXTRAS := pretrained,parquet,export,serve,studio,cluster,track
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
 

@@ -25,10 +25,14 @@ def train(
     name: str | None = None,
     **settings: Any,
 ) -> Run:
-    """Train on a data set or a folder of pictures, measure, and return the finished run.
+    """Train on a data set, a folder or a table of pictures, measure, and return the finished run.
+
+    With `folds`, `fold` says which one: a list of runs is `[train(data, folds=5, fold=n) for n in range(1, 6)]`, and
+    `striate.training.folds.cross_validation` what they come to together.
 
     Args:
-        data: A name ('mnist', 'cifar10:cat,dog') or a folder; a recipe's own by default, else 'digits'.
+        data: A name ('mnist', 'cifar10:cat,dog'), a folder or a table of paths and labels (.csv, .tsv, .parquet); a
+            recipe's own by default, else 'digits'.
         recipe: A document's system by name ('striate recipes'); settings given here win over its own.
         out: Folder of the run folders.
         name: The run's name; from the data by default, numbered where it is taken.

@@ -263,4 +263,6 @@ def test_what_a_recipe_sets_for_another_choice_than_the_users_is_left_out() -> N
     assert override(base, {"optimizer": "adam"}) == {"optimizer": "adam", "epochs": 9, "lr": 0.1}
     assert override(base, {"optimizer": "muon"}) == {**base, "optimizer": "muon"}
     assert override(base, {"time_budget": 60.0}) == {**{k: base[k] for k in base if k != "epochs"}, "time_budget": 60.0}
+    shares = {**base, "val_share": 0.0}
+    assert override(shares, {"folds": 5}) == {**base, "folds": 5}
     assert override(base, {}) == base

@@ -8,7 +8,8 @@ from PIL import Image
 
 from striate.core.settings import DataSettings
 from striate.data.sources import open_data
-from striate.data.sources.folder import load_folder, working_size
+from striate.data.sources.assemble import working_size
+from striate.data.sources.folder import load_folder
 
 PLAIN = DataSettings()
 

@@ -29,13 +29,14 @@ def list_(*, data_dir: DataDir = None, json: AsJson = False) -> None:
         [name, SOURCES[name].summary, str(found[name] or "not here: striate data fetch " + name)] for name in SOURCES
     ]
     rows.append(["FOLDER", "your pictures: FOLDER/CLASS/*.jpg or FOLDER/{train,val,test}/CLASS/*.jpg", ""])
+    rows.append(["TABLE", "your pictures: a .csv, .tsv or .parquet of their paths and labels", ""])
     stdout().print(table("", ["name", "what", "where"], rows, left=(0, 1, 2)))
 
 
 @app.command
 @with_settings
 def show(
-    data: Annotated[str, Parameter(help="A data set by name, or a folder of pictures.")],
+    data: Annotated[str, Parameter(help="A data set by name, a folder of pictures, or a table of them.")],
     /,
     *,
     figure: Annotated[Path | None, Parameter(help="Draw a contact sheet into this file (.png, .pdf, .svg).")] = None,

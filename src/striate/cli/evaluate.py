@@ -19,7 +19,7 @@ def command(
     run: Annotated[Path, Parameter(help="A run folder or a model file.")],
     data: Annotated[
         str | None,
-        Parameter(help="Other data than the run's own: a name, or a folder of pictures of any of its classes."),
+        Parameter(help="Other data than the run's own: a name, a folder or a table of pictures of any of its classes."),
     ] = None,
     /,
     *,

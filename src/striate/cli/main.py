@@ -20,7 +20,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 # named by their import paths: a verb's own imports wait until it is used
-app.command("striate.cli.train:command", name="train", help="Train on a data set or a folder of pictures.")
+app.command("striate.cli.train:command", name="train", help="Train on a data set, or a folder or table of pictures.")
 app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a trained network on pictures with labels.")
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
 app.command("striate.cli.curves:command", name="curves", help="Compare how runs learned, in a table and a figure.")

@@ -14,6 +14,8 @@ from striate.core.errors import SettingsError
 from striate.core.paths import to_type, user_path
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from striate.evaluation import Evaluation
     from striate.training.job import Job
     from striate.training.loop import EpochResult
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 @with_settings
 def command(
-    data: Annotated[str | None, Parameter(help="A data set by name, or a folder of pictures.")] = None,
+    data: Annotated[str | None, Parameter(help="A data set by name, a folder of pictures, or a table of them.")] = None,
     /,
     *,
     config: Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML or JSON file of settings.")] = None,
@@ -33,7 +35,7 @@ def command(
     quiet: Annotated[bool, Parameter(help="Write the result only.", negative="")] = False,
     **settings: Any,
 ) -> None:
-    """Train on a data set or a folder of pictures.
+    """Train on a data set, a folder of pictures, or a table of their paths and labels.
 
     Everything left open is chosen from the data and recorded with its reason in the run folder.
     """
@@ -50,12 +52,20 @@ def command(
             data, stand_in = place, RECIPES[recipe].stand_in(parsed.data_dir)
         parsed, given = merge(config, settings, base)
     if resume is None and data is None:
-        raise SettingsError("nothing to train on", where="DATA", fix="give a folder or a name: striate train digits")
+        raise SettingsError(
+            "nothing to train on", where="DATA", fix="give a folder, a table or a name: striate train digits"
+        )
+
+    notes = [stand_in] if stand_in else []
+    if resume is None and data is not None and parsed.folds is not None and parsed.fold is None:
+        from striate.cli.folds import train_folds
+
+        folder = user_path(out)
+        train_folds(data, parsed, given, out=folder, name=name, unnamed=recipe, notes=notes, json=json, quiet=quiet)
+        return
 
     with importing():
-        from rich.live import Live
-
-        from striate.cli.output import LiveLine, stderr, stopwatch
+        from striate.cli.output import stderr, stopwatch
         from striate.core import clock
         from striate.runs.folder import newest_unfinished
         from striate.training import job as jobs
@@ -71,7 +81,20 @@ def command(
             data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe, started=clock.began()
         )
 
-    for note in [*([stand_in] if stand_in else []), *job.data.notes, *job.run.notes]:
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    follow(job, console, quiet)
+    measured = job.finish()
+    _report(job, measured, job.budget.used() if job.budget else elapsed(), json)
+
+
+def follow(job: Job, console: Console, quiet: bool) -> None:
+    """Train, and write what there is to say: notes and plan first, then a line per epoch."""
+    from rich.live import Live
+
+    from striate.cli.output import LiveLine
+
+    for note in [*job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)
     console.print("\n".join([*job.plan.lines(), f"run        {job.run.path}"]), markup=False)
     job.run.notes.clear()
@@ -82,8 +105,6 @@ def command(
                 console.print(f"note: {note}", markup=False)
             job.run.notes.clear()
             console.print(_epoch_line(result, job), markup=False)
-    measured = job.finish()
-    _report(job, measured, job.budget.used() if job.budget else elapsed(), json)
 
 
 def _epoch_line(result: EpochResult, job: Job) -> str:

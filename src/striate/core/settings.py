@@ -124,6 +124,23 @@ class DataSettings(Settings):
         1.0, gt=0, le=1, description="More than one view only where the first is less certain than this"
     )
     skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
+    path_column: str | None = Field(
+        None, description="Column of a table that names the pictures' files, where its name is not a usual one"
+    )
+    label_column: str | None = Field(
+        None, description="Column that says the class, or several with '|' between them: any number of classes each"
+    )
+    split_column: str | None = Field(None, description="Column that says train, val or test; '': there is none")
+    group_column: str | None = Field(
+        None, description="Column that says what belongs together (patient, site) and is never divided; '': none"
+    )
+    group: str | None = Field(
+        None, description="Regular expression on a picture's path; what it finds, or its first bracket, is the group"
+    )
+    folds: int | None = Field(
+        None, ge=2, le=1000, description="Cross-validation by this many runs, each holding out another part"
+    )
+    fold: int | None = Field(None, ge=1, le=1000, description="Train this one of the folds alone")
 
 
 class AugmentSettings(Settings):
@@ -244,11 +261,13 @@ READ_BY: dict[str, tuple[str, tuple[str, ...]]] = {
 def override(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's values with those given in place of its own, and without those that nothing reads then.
 
-    A time to keep takes the place of its epochs, another optimizer that of its momentum.
+    A time to keep takes the place of its epochs, another optimizer that of its momentum, folds that of its share held
+    out.
 
     Args:
         base, given: Keys as in `TrainSettings`.
     """
     replaced = {key for key, (choice, readers) in READ_BY.items() if given.get(choice, readers[0]) not in readers}
     replaced |= {"epochs"} if given.get("time_budget") is not None else set()
+    replaced |= {"val_share", "test_share"} if given.get("folds") is not None else set()
     return {**{key: value for key, value in base.items() if key not in replaced}, **given}

@@ -29,17 +29,22 @@ class ImageDataset:
         labels: int64 N, values in [0, len(classes)): one class each. Or bool N K: any number of K classes each.
         classes: Class names in label order.
         names: One name per picture: a file's path, or 'mnist/test/17'.
+        groups: int64 N, where pictures belong together: those of equal numbers, which no split divides.
     """
 
     images: Tensor  # N C H W
     labels: Tensor  # N, or N K
     classes: tuple[str, ...]
     names: Sequence[str]
+    groups: Tensor | None = None  # N
 
     def __post_init__(self) -> None:
         assert self.images.dtype == torch.uint8
         assert self.images.ndim == 4
         assert len(self.images) == len(self.labels) == len(self.names)
+        if self.groups is not None:
+            assert self.groups.dtype == torch.int64
+            assert self.groups.shape == (len(self.images),)
         if self.multi_label:
             self._check_label_sets()
             return
@@ -92,6 +97,7 @@ class ImageDataset:
             images=self.images.index_select(0, indices),
             labels=self.labels[indices],
             names=[self.names[i] for i in indices.tolist()],
+            groups=None if self.groups is None else self.groups[indices],
         )
 
     def first(self, count: int) -> ImageDataset:

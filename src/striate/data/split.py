@@ -1,4 +1,4 @@
-"""Stratified, seeded splits: which pictures are held out is a pure function of seed and labels."""
+"""Stratified, seeded splits: which pictures are held out is a pure function of seed, labels and groups."""
 
 from __future__ import annotations
 
@@ -7,26 +7,36 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from striate.core.errors import DataError
 from striate.core.random import Stream, uniform
 from striate.data.dataset import ImageDataset, Splits
+from striate.data.deal import hold_out_groups
 
 MAX_HELD_OUT = 5000
 DEFAULT_SHARE = 0.1
 
 
-def stratified_split(labels: Tensor, share: float, seed: int, round_: int = 0) -> tuple[Tensor, Tensor]:
+def stratified_split(
+    labels: Tensor, share: float, seed: int, round_: int = 0, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the indices that stay and those held out, each in ascending order.
 
     Every class gives round(share × its count) pictures, at least one where it has two or more, and
     keeps at least one. Of pictures with any number of classes every set of classes does so; the pictures of
     all sets too rare to give one do so together, and every class keeps at least one.
 
+    Groups are held out whole, and the shares kept as well as they allow (data/deal.hold_out_groups).
+
     Args:
         labels: int64 N, or bool N K.
         share: Share held out, 0 < share < 1.
         seed: Seed of the choice.
         round_: Number of the split, where one set is split more than once.
+        groups: int64 N; equal numbers belong together.
     """
+    if groups is not None:
+        chosen = hold_out_groups(labels, groups, share, seed, round_)
+        return (~chosen).nonzero().squeeze(1), chosen.nonzero().squeeze(1)
     chance = uniform(seed, round_, torch.arange(len(labels)), Stream.SPLIT)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     strata = labels if labels.ndim == 1 else _label_sets(labels, share)
@@ -52,7 +62,7 @@ def _label_sets(labels: Tensor, share: float) -> Tensor:
 
 def hold_out(part: ImageDataset, share: float, seed: int, round_: int = 0) -> tuple[ImageDataset, ImageDataset]:
     """Return the part without the held-out pictures, and the held-out pictures."""
-    stay, out = stratified_split(part.labels, share, seed, round_)
+    stay, out = stratified_split(part.labels, share, seed, round_, part.groups)
     return part.select(stay), part.select(out)
 
 
@@ -61,7 +71,11 @@ def complete(splits: Splits, val_share: float | None, test_share: float, seed: i
 
     With `val_share` None, a tenth of the training pictures is held out, at most about 5,000. A data set that
     comes with a validation part but no test part keeps it so: its pictures are then what is measured.
+
+    Raises:
+        DataError: All training pictures are of one group, so that none can be held out.
     """
+    given = splits
     if splits.val is None and splits.test is None:
         train, test = hold_out(splits.train, test_share, seed, round_=1)
         splits = replace(splits, train=train, test=test if len(test) else None)
@@ -70,4 +84,28 @@ def complete(splits: Splits, val_share: float | None, test_share: float, seed: i
         train, val = hold_out(splits.train, share, seed)
         # with two pictures per class, the test part has taken all that can be spared
         splits = replace(splits, train=train, val=val if len(val) else None, val_share=share)
-    return splits
+    return splits if splits is given or given.train.groups is None else _with_groups_told(given.train, splits)
+
+
+def _with_groups_told(whole: ImageDataset, splits: Splits) -> Splits:
+    """Return the splits that were made of a part with groups, with notes of what the groups did to them."""
+    assert whole.groups is not None
+    count = len(whole.groups.unique())
+    made = [part for part in (splits.val, splits.test) if part is not None]
+    if count == 1:
+        raise DataError(
+            "all training pictures are of one group, so none can be held out",
+            where=splits.name,
+            fix="name smaller groups, or none: --group, or --group-column of a table",
+        )
+    notes = [f"{count:,} groups held together: none is in two parts"]
+    if not made:
+        notes.append("no group could be held out: each has all pictures of some class")
+    unmeasured = [
+        name
+        for label, name in enumerate(whole.classes)
+        if len(whole.of_class(label)) and not any(len(part.of_class(label)) for part in made)
+    ]
+    if made and unmeasured:
+        notes.append(f"never held out, as their pictures are of one group or of large ones: {', '.join(unmeasured)}")
+    return replace(splits, notes=[*splits.notes, *notes])

@@ -20,7 +20,9 @@ from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.sources import SOURCES, load_data, open_data
 from striate.data.sources.registry import locate_folder, subset_names
+from striate.data.sources.table_file import is_table
 from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
+from striate.deploy.labelled_table import has_parts, read_labelled_table
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.runs.atomic import replace_file
@@ -55,7 +57,8 @@ def measure(
 
     Args:
         path: A run folder or a model file.
-        data: A data set by name, or a folder of pictures of any of the network's classes; a run's own by default.
+        data: A data set by name, or a folder or table of pictures of any of the network's classes; a run's own by
+            default.
         part: 'test', 'val' or 'train'; by default the first of them that exists, else all pictures. Of a folder
             that is not split but holds the run's own pictures, the part that the run made of them.
         data_dir: Folder that holds data sets by name.
@@ -101,7 +104,9 @@ def _folder(data: str, data_dir: Path | None) -> tuple[Path, list[str]]:
         guess = nearest(data, SOURCES)
         hint = f"did you mean '{guess}'? " if guess else ""
         raise DataError(
-            "no such data set or folder", where=data, fix=f"{hint}give a folder, or one of {', '.join(SOURCES)}"
+            "no such data set or folder",
+            where=data,
+            fix=f"{hint}give a folder, a table, or one of {', '.join(SOURCES)}",
         )
     return folder, subset_names(subset)
 
@@ -109,10 +114,22 @@ def _folder(data: str, data_dir: Path | None) -> tuple[Path, list[str]]:
 def _from_folder(
     path: Path, folder: Path, only: list[str], spec: ImageSpec, part: str | None, skip_bad: bool
 ) -> Labelled:
+    if is_table(folder):
+        return _from_table(path, folder, only, spec, part, skip_bad)
     own = part is not None and not spec.multi_label and (path / "config.json").is_file()
     if own and not part_folders(folder, spec.classes):
         return _part_of(_own_data_at(folder, Run.open(path)), part, spec)
     return read_labelled(folder, spec, part, skip_bad, only)
+
+
+def _from_table(
+    path: Path, table: Path, only: list[str], spec: ImageSpec, part: str | None, skip_bad: bool
+) -> Labelled:
+    run = Run.open(path) if (path / "config.json").is_file() else None
+    columns = DataSettings() if run is None else run.config.settings
+    if run is not None and part is not None and not has_parts(table, columns):
+        return _part_of(_own_data_at(table, run), part, spec)
+    return read_labelled_table(table, spec, part, skip_bad, only, columns)
 
 
 def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
@@ -144,15 +161,16 @@ def _own_data_at(folder: Path, run: Run) -> Splits:
     """Return the run's own data from where they lie now."""
     settings = run.config.settings
     _, colon, subset = run.config.data.rpartition(":")
-    place = f"{folder.resolve()}:{subset}" if colon and "/" not in subset else str(folder.resolve())
+    here = os.path.abspath(folder)
+    place = f"{here}:{subset}" if colon and "/" not in subset else here
     try:
         splits = open_data(place, settings, settings.seed)
         if splits.fingerprint() == run.config.fingerprint:
             return splits
-    except DataError:
+    except (DataError, SettingsError):  # also of settings that only a table or a folder obeys
         pass
     raise SettingsError(
-        "the folder has no parts, and does not hold the run's own pictures", where=folder, fix="leave --part out"
+        "it has no parts, and does not hold the run's own pictures", where=folder, fix="leave --part out"
     )
 
 

@@ -8,14 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from striate.core.errors import SettingsError
-from striate.core.paths import to_type
 from striate.core.settings import TrainSettings
-from striate.data.sources.registry import locate_folder
 from striate.recipes.recipe import RECIPES, Recipe
 from striate.recipes.result import Outcome, Row
-from striate.runs.folder import MAY_CHANGE, Run
-from striate.training import job as jobs
+from striate.runs.folder import Run
+from striate.training.take_up import take_up
 
 QUICK = {"epochs": 1, "first": 2000}
 
@@ -68,21 +65,6 @@ def _outcome(recipe: Recipe, name: str, data: str, settings: Mapping[str, Any], 
 
 def _run(name: str, data: str, settings: Mapping[str, Any], out: Path) -> Run:
     """Return the finished run of that name: as it is found, resumed, or made now."""
-    path = out / name
     parsed = TrainSettings.parse(settings, where=name)
-    if not (path / "config.json").is_file():
-        return jobs.prepare(data, parsed, given=frozenset(settings), out=out, name=name).complete()
-    run = Run.open(path)
-    given = parsed.model_dump(mode="json", include=set(settings))
-    ours, theirs = ({k: v for k, v in one.items() if k not in MAY_CHANGE} for one in (run.config.given, given))
-    folder, subset = locate_folder(data, parsed.data_dir)
-    source = data if folder is None else f"{folder.resolve()}:{subset}" if subset else str(folder.resolve())
-    differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    differing += ["data"] if run.config.data not in (data, source) else []
-    if differing:
-        raise SettingsError(
-            f"this run was made with other settings ({', '.join(differing)})",
-            where=path,
-            fix=f"use another --out, or remove it: {to_type('rm', '-r', path)}",
-        )
-    return run if run.is_finished else jobs.resume(path, {}).complete()
+    job = take_up(data, parsed, given=frozenset(settings), out=out, name=name)
+    return Run.open(out / name) if job is None else job.complete()

@@ -321,7 +321,8 @@ def _metrics_line(text: bytes) -> dict[str, Any] | None:
 def folder_name(data: str) -> str:
     """Return a run's default name from what the user called the data: 'cifar10:cat,dog' → 'cifar10-cat-dog'."""
     path = user_path(data)
-    base = path.resolve().name if is_there(path) else data
+    here = path.resolve() if is_there(path) else None
+    base = data if here is None else here.name if here.is_dir() else here.stem  # of a table without its suffix
     return re.sub(r"[^\w.-]+", "-", base).strip("-.") or "run"
 
 

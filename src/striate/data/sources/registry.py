@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from striate.core.errors import DataError
+from striate.core.errors import DataError, SettingsError
 from striate.core.paths import is_there, user_path
 from striate.core.registry import Registry, nearest
 from striate.core.settings import DataSettings
 from striate.data import split
 from striate.data.dataset import FileRecord, Splits, require_classes
 from striate.data.find import search_roots
+from striate.data.folds import require_one_fold, take_fold
+from striate.data.sources.columns import SETTINGS as COLUMN_SETTINGS
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
+from striate.data.sources.table import load_table
+from striate.data.sources.table_file import is_table
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,21 @@ SOURCES: Registry[Source] = Registry("data set")
 
 
 def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
-    """Return the data behind a name ('mnist', 'cifar10:airplane,bird') or a folder, split and cut to size.
+    """Return the data behind a name ('mnist', 'cifar10:airplane,bird'), a folder or a table, split and cut to size.
 
     Raises:
         DataError: The data are missing or unusable; the message says what to do.
+        SettingsError: Settings that contradict each other, or that nothing here reads.
     """
+    require_one_fold(settings)
     splits = load_data(name, settings)
-    splits = split.complete(splits, settings.val_share, settings.test_share, seed)
+    if settings.folds is not None and settings.fold is not None:
+        splits = take_fold(splits, settings.folds, settings.fold, seed)
+    else:
+        splits = split.complete(splits, settings.val_share, settings.test_share, seed)
     if settings.first is not None:
         train = splits.train
-        # the files of a folder come class by class
+        # the files of a folder come class by class, the rows of a table often, too
         few = train.first(settings.first) if splits.folder is None else train.spread(settings.first)
         splits = replace(splits, train=few)
     _check_trainable(splits)
@@ -58,29 +68,52 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
 
 
 def load_data(name: str, settings: DataSettings) -> Splits:
-    """Return the data behind a name or a folder in the parts they come in, nothing held out."""
+    """Return the data behind a name, a folder or a table in the parts they come in, nothing held out."""
     if not name.strip():
-        raise DataError("an empty name is no data set", where="DATA", fix="give a folder or a name: striate data list")
+        raise DataError(
+            "an empty name is no data set", where="DATA", fix="give a folder, a table or a name: striate data list"
+        )
     base, _, subset = name.partition(":")
     if settings.data_dir is not None and not is_there(settings.data_dir):
         to_be_fetched = base in SOURCES and SOURCES[base].find(settings.data_dir) is None  # which makes the folder
         if not to_be_fetched:
             raise DataError("no such folder", where=settings.data_dir, fix="check --data-dir")
     if base in SOURCES:
+        _refuse_unread(settings, (*COLUMN_SETTINGS, "group"), name)
         splits = _load_source(base, subset.strip(), settings)
         if is_there(Path(name)):
             splits = replace(splits, notes=[*splits.notes, f"the data set '{name}', not the folder here: ./{name}"])
         return replace(splits, source=name)
     folder, subset = locate_folder(name, settings.data_dir)
+    if folder is not None and is_table(folder):
+        return load_table(folder, settings, subset_names(subset))
     if folder is not None:
+        _refuse_unread(settings, COLUMN_SETTINGS, name)
         return load_folder(folder, settings, subset_names(subset))
     guess = nearest(base, SOURCES)
     hint = f"did you mean '{guess}'? " if guess else ""
     raise DataError(
         "no such data set or folder",
         where=name,
-        fix=f"{hint}give a folder, or one of {', '.join(SOURCES)}",
+        fix=f"{hint}give a folder, a table, or one of {', '.join(SOURCES)}",
     )
+
+
+def _refuse_unread(settings: DataSettings, unread: Sequence[str], name: str) -> None:
+    given = [key for key in unread if getattr(settings, key) is not None]
+    if given:
+        readers = "a table" if "group" not in given else "a folder or a table"
+        raise SettingsError(f"without effect: {', '.join(given)}", where=name, fix=f"leave them out, or name {readers}")
+
+
+def source_of(name: str, data_dir: Path | None) -> str:
+    """Return what opens the data again from any working folder, as their `Splits.source` says it."""
+    folder, subset = (None, "") if name.partition(":")[0] in SOURCES else locate_folder(name, data_dir)
+    if folder is None:
+        return name
+    place = os.path.abspath(folder) if is_table(folder) else str(folder.resolve())
+    classes = ",".join(subset_names(subset))
+    return f"{place}:{classes}" if classes else place
 
 
 def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
@@ -95,7 +128,10 @@ def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
 
 
 def locate_folder(name: str, data_dir: Path | None) -> tuple[Path | None, str]:
-    """Return the folder meant by 'FOLDER' or 'FOLDER:class,class', here or below the data folders, and the classes."""
+    """Return the folder meant by 'FOLDER' or 'FOLDER:class,class', here or below the data folders, and the classes.
+
+    A table is meant in the same way, by its path.
+    """
     path = user_path(name)
     if is_there(path):
         return path, ""

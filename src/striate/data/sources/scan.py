@@ -14,6 +14,7 @@ from striate.core.errors import DataError
 from striate.core.paths import is_there, to_type
 from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
+from striate.data.sources.table_file import table_hint
 
 PART_NAMES = {
     "train": "train", "training": "train",
@@ -21,7 +22,10 @@ PART_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db"}
-LAYOUT = "expected  FOLDER/CLASS/picture.jpg  or  FOLDER/{train,val,test}/CLASS/picture.jpg"
+LAYOUT = (
+    "expected  FOLDER/CLASS/picture.jpg  or  FOLDER/{train,val,test}/CLASS/picture.jpg;  "
+    "or a table of paths and labels:  striate train labels.csv"
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def list_folder(root: Path) -> Listing:
         loose = _loose_files(folder)
         pictures = [path for path in loose if path.suffix.lower() in SUFFIXES]
         if pictures and not class_folders[part]:
-            raise DataError(f"{len(pictures)} pictures lie outside class folders", where=folder, fix=LAYOUT)
+            fix = table_hint(loose) or LAYOUT
+            raise DataError(f"{len(pictures)} pictures lie outside class folders", where=folder, fix=fix)
         ignored += [(path, "outside class folders") for path in loose]
     # a link back to any of these would give pictures a second, wrong class
     closed = {_identity(folder) for folder in [root, *parts.values(), *chain.from_iterable(class_folders.values())]}

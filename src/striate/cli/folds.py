@@ -1,0 +1,155 @@
+"""`striate train DATA --folds K`: every fold in turn, and what they come to together."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from striate.cli.imports import importing
+from striate.core.errors import Interrupted
+from striate.core.paths import is_there
+from striate.core.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from striate.training.folds import CrossValidation
+
+
+def train_folds(
+    data: str,
+    settings: TrainSettings,
+    given: frozenset[str],
+    *,
+    out: Path,
+    name: str | None,
+    unnamed: str | None,
+    notes: Sequence[str],
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Train every fold as a run of its own, NAME-fold1 …, and write what they come to together into NAME-folds.
+
+    What is there already, of the same data and settings, is not trained again, and what was stopped goes on.
+
+    Args:
+        data: A data set's name, a folder or a table.
+        settings: The settings, with `folds` and without `fold`.
+        given: Names of the settings that the user gave.
+        out: Folder of the run folders.
+        name: The runs' common name; by default the data's, numbered where it is taken by other runs.
+        unnamed: What they are called without a name, instead.
+        notes: What to tell first.
+        json: Write the result as JSON.
+        quiet: Write the result only.
+
+    Raises:
+        StriateError: Whatever cannot be obeyed.
+    """
+    with importing():
+        from striate.cli.output import print_json, stderr
+        from striate.core import clock
+        from striate.runs.atomic import naming_disk_errors, replace_file
+        from striate.runs.folder import Run, folder_name
+        from striate.training.folds import cross_validation, write_out_of_fold
+
+    assert settings.folds is not None
+    console = stderr(quiet)
+    given |= {"fold"}
+    settings_of = [settings.with_values(fold=number) for number in range(1, settings.folds + 1)]
+    base = name or _free(out, unnamed or folder_name(data), data, settings_of, given)
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    for number, one in enumerate(settings_of, start=1):
+        started = clock.began() if number == 1 else clock.now()
+        try:
+            _train(data, one, given, out, f"{base}-fold{number}", started, console, quiet)
+        except Interrupted as stopped:
+            signal = stopped.exit_code - 128
+            raise Interrupted(signal, stopped.what, fix="the same command again goes on from there") from None
+        gc.collect()  # its pictures and network: the next fold has its own
+    runs = [Run.open(out / f"{base}-fold{number}") for number in range(1, settings.folds + 1)]
+    together = cross_validation(runs)
+    folder = out / f"{base}-folds"
+    with naming_disk_errors(folder, 0):
+        folder.mkdir(exist_ok=True)
+    write_out_of_fold(folder / "predictions.csv", runs)
+    result = {**together.summary(), "predictions": str(folder / "predictions.csv")}
+    replace_file(folder / "summary.json", _encoded(result))
+    if json:
+        print_json(result)
+    else:
+        _report(together, folder)
+
+
+def _train(
+    data: str,
+    settings: TrainSettings,
+    given: frozenset[str],
+    out: Path,
+    name: str,
+    started: float,
+    console: Console,
+    quiet: bool,
+) -> None:
+    from striate.cli.train import follow
+    from striate.runs.folder import Run
+    from striate.training.take_up import take_up
+
+    console.print(f"fold {settings.fold}/{settings.folds}   {out / name}", markup=False)
+    job = take_up(data, settings, given=given, out=out, name=name, started=started)
+    if job is None:
+        run = Run.open(out / name)
+        run.open_data(run.config.settings)  # which says where they have changed since
+        console.print("note: finished already, and taken as it is", markup=False)
+        return
+    follow(job, console, quiet)
+    job.finish()
+
+
+def _free(out: Path, base: str, data: str, settings_of: Sequence[TrainSettings], given: frozenset[str]) -> str:
+    """Return the first of NAME, NAME-2 … whose folds are not there, or are those that are asked for."""
+    from striate.runs.folder import Run
+    from striate.training.take_up import differences
+
+    number = 1
+    while True:
+        name = base if number == 1 else f"{base}-{number}"
+        folds = [(out / f"{name}-fold{one.fold}", one) for one in settings_of]
+        there = [(path, one) for path, one in folds if is_there(path / "config.json")]
+        if not any(differences(Run.open(path), data, one, given) for path, one in there):
+            return name
+        number += 1
+
+
+def _report(together: CrossValidation, folder: Path) -> None:
+    from striate.cli.output import percent, stdout, table
+
+    runs = together.runs
+    figures = {"val": together.val} | ({"test": together.test} if together.test else {})
+    columns = ["fold", *(title for part in figures for title in (part, "of")), "run"]
+    rows = []
+    for place, run in enumerate(runs):
+        measured = [of[place] for of in figures.values()]
+        cells = [cell for one in measured for cell in (f"{100 * one['accuracy']:.2f} %", f"{one['count']:,}")]
+        rows.append([str(run.config.settings.fold), *cells, str(run.path)])
+    console = stdout()
+    console.print(table("", columns, rows, left=(0, len(columns) - 1)))
+    for part in figures:
+        mean, deviation = together.mean_and_deviation(part)
+        console.print(
+            f"{part:<10} {100 * mean:.2f} ± {100 * deviation:.2f} %, mean and standard deviation of {len(runs)} folds",
+            markup=False,
+        )
+    correct, count, interval = together.out_of_fold()
+    each = "each by the run that had not seen it"
+    console.print(f"all        {percent(correct / count, interval)} of {count:,} pictures, {each}", markup=False)
+    console.print(f"written    {folder / 'predictions.csv'}, {folder / 'summary.json'}", markup=False)
+
+
+def _encoded(value: object) -> bytes:
+    from json import dumps
+
+    return (dumps(value, indent=1) + "\n").encode()

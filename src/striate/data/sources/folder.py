@@ -12,6 +12,7 @@ import torch
 from striate.core.errors import DataError
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
+from striate.data.aspect import ResizeChoice, choose_resize
 from striate.data.cache import Decoded, read_pictures
 from striate.data.dataset import FileRecord, ImageDataset, Splits
 from striate.data.decode import read_bytes, size_and_mode
@@ -43,7 +44,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
     if only:
         listing = listing.only_classes(only)
     classes = _agreed_classes(listing)
-    spec = _choose_spec(listing, classes, settings)
+    spec, resize = _choose_spec(listing, classes, settings)
     decoded = read_pictures(root, [path for _, _, path in listing.files], spec)
     left_out = require_readable(decoded.errors, settings.skip_bad)
     names = listing.names(root)
@@ -60,6 +61,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
         folder=root,
         files=_ledger(listing, names, decoded.errors),
         notes=[*ignored_summary(listing.ignored), *left_out, *decoded.notes],
+        resize=resize,
     )
     return splits.only_classes(only) if only else splits
 
@@ -92,30 +94,32 @@ def _agreed_classes(listing: Listing) -> tuple[str, ...]:
     return tuple(training)
 
 
-def _choose_spec(listing: Listing, classes: tuple[str, ...], settings: DataSettings) -> ImageSpec:
-    """Return size and channels: as set, else from an evenly spread sample of the pictures."""
+def _choose_spec(listing: Listing, classes: tuple[str, ...], settings: DataSettings) -> tuple[ImageSpec, ResizeChoice]:
+    """Return size, channels and resize: as set, else from an evenly spread sample of the pictures; and why so."""
     step = max(len(listing.files) // SAMPLE, 1)
-    sizes: list[int] = []
+    sizes: list[tuple[int, int]] = []
     colour = False
     for _, _, path in listing.files[::step]:
         try:
-            (width, height), mode = size_and_mode(read_bytes(path), path)
+            size, mode = size_and_mode(read_bytes(path), path)
         except DataError:
             continue  # named with all the others when everything is decoded
-        sizes.append(min(width, height))
+        sizes.append(size)
         colour = colour or mode not in GREY_MODES
     channels: Literal[1, 3] = settings.channels or (3 if colour else 1)
-    side = settings.img_size or working_size(sizes)
-    return ImageSpec(
+    side = settings.img_size or working_size([min(size) for size in sizes])
+    resize = choose_resize(sizes)
+    spec = ImageSpec(
         channels=channels,
         height=side,
         width=side,
         classes=classes,
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
-        resize=settings.resize,
+        resize=settings.resize or resize.resize,
         interpolation=settings.interpolation,
     )
+    return spec, resize
 
 
 def working_size(sides: Sequence[int]) -> int:

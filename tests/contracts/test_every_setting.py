@@ -75,7 +75,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "balance": ("sampling", {}),
     "clip_norm": (1e-3, SGD),
     "ema": (0.5, {}),
-    "patience": (1, {"lr": 1e-12, "epochs": 4}),
+    "patience": (1, {"model": "mnist-cnn", "lr": 1e-12, "optimizer": "sgd", "epochs": 4}),
     "target_accuracy": (0.001, {"epochs": 3}),
     "model": ("mnist-cnn", {}),
     "norm": ("layer", {}),

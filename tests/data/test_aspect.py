@@ -72,9 +72,9 @@ def test_a_folder_is_padded_where_its_shapes_differ_and_the_plan_says_why(tmp_pa
     assert plan.settings.resize == plan.spec.resize == "pad"
     assert "100 % of the pictures" in plan.reasons["resize"]
     assert "resize pad (a centre crop would cut" in plan.lines()[0]
-    theirs = Image.open(folder / splits.train.names[0])
-    share = 16 / max(theirs.size)
-    inner = tuple(round(side * share) for side in theirs.size)
+    with Image.open(folder / splits.train.names[0]) as theirs:
+        share = 16 / max(theirs.size)
+        inner = tuple(round(side * share) for side in theirs.size)
     white = splits.train.images[0].permute(1, 2, 0).numpy()
     if inner[0] < inner[1]:
         assert (white[:, 0] == 255).all()

@@ -52,7 +52,7 @@ def test_it_is_told_in_one_line(seconds, size, told) -> None:
 def test_the_disk_is_that_of_three_checkpoints_and_what_else_is_written(make_job) -> None:
     """The bytes counted before training hold all that is there afterwards, and not much more than three copies."""
     for settings in ({}, {"optimizer": "adam", "ema": 0.9, "patience": 9, "model": "mnist-cnn"}):
-        job = make_job(str(settings), checkpoint_every=0, epochs=1, **settings)
+        job = make_job(str(settings), checkpoint_every=0, epochs=2, **settings)
         job.complete()
         counted = job.run.config.estimate.disk
         (one, *_) = (sum(f.stat().st_size for f in folder.iterdir()) for folder in job.run.checkpoints.iterdir())
@@ -136,7 +136,8 @@ def test_the_memory_told_is_about_what_the_process_comes_to(tmp_path: Path) -> N
     import subprocess
     import sys
 
-    options = ["--model", "mnist-cnn", "--img-size", "48", "-b", "600", "--epochs", "1", "--precision", "fp32"]
+    options = ["--model", "mnist-cnn", "--img-size", "48", "-b", "600", "--first", "600", "--epochs", "1"]
+    options += ["--precision", "fp32", "--val-share", "0"]
     code = (
         "import sys, json; from striate.cli.main import main; from striate.core.memory import peak_memory\n"
         f"main(['train', 'digits', *{options!r}, '--device', 'cpu', '--quiet', '--out', {str(tmp_path)!r}])\n"

@@ -31,9 +31,7 @@ def choose_resize(sizes: Sequence[tuple[int, int]]) -> ResizeChoice:
     """Return how pictures of these sizes (width, height), a sample of all, are best made square."""
     if all(width == height for width, height in sizes):
         return ResizeChoice("crop", SQUARE)
-    longest, shortest = ([pick(size) for size in sizes] for pick in (max, min))
-    # in whole numbers, so that a third is a third
-    cut = [3 * short < 2 * long for short, long in zip(shortest, longest, strict=True)]
+    cut = [3 * min(size) < 2 * max(size) for size in sizes]  # more than a third, exactly
     share = sum(cut) / len(cut)
     if share < MANY:
         few = f"{100 * share:.0f} %" if share else "none"

@@ -1,9 +1,13 @@
 """How pictures that are not square become square, where nobody has said it: by the spread of their aspect ratios.
 
-A centre crop is usual and cuts off what lies at the ends of the longer side, which may be the very thing that the
-picture shows. It is kept where it cuts little off nearly all pictures (photographs of 4:3 and 3:2 lose a quarter and
-a third). Else the whole picture is kept: squashed where all are of about one shape, for then all are distorted
-alike, in training as in use; on a background where their shapes differ.
+A centre crop shows most pixels of what is in the middle, and cuts off the ends of the longer side: a quarter of
+photographs of 4:3, a third of 3:2. It is kept as long as a typical picture loses no more. Else the whole picture is
+kept: squashed where all are of about one shape, for then all are distorted alike, in training as in use; on a
+background where their shapes differ.
+
+Of the 397 photographs of ants and bees, 109 lose more than a third. A linear head on EfficientNet-Lite0's features at
+224 pixels, measured out of ten folds, was right on 0.963 of them with the crop, 0.946 padded, 0.948 squashed; on the
+109 it was 0.979, 0.973 and 0.966. So some such pictures are no reason to leave the crop.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import NamedTuple
 
 from striate.core.spec import Resize
 
-MANY = 0.25  # share of the pictures
+MANY = 0.5  # share of the pictures
 ALIKE = 1.1  # factor between the shapes of pictures of about one shape …
 NEARLY_ALL = 0.9  # … that so many of them have
 SQUARE = "the pictures are square"

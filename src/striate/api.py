@@ -10,6 +10,7 @@ from striate.core.errors import SettingsError
 from striate.core.paths import user_path
 from striate.core.settings import TrainSettings, override
 from striate.deploy import Prediction, Predictor, load
+from striate.explain.first_batch import save_first_batch
 from striate.recipes import RECIPES
 from striate.runs.folder import Run
 from striate.training import job as jobs
@@ -66,6 +67,7 @@ def train(
         unnamed=recipe,
         started=started,
     )
+    save_first_batch(job)
     job.run.notes.extend([stand_in] if stand_in else [])
     return job.complete()
 

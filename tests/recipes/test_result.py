@@ -16,7 +16,7 @@ ROWS, MACHINE = measured()
 
 
 # what recipes now say, and what went without saying when the kept runs were made
-DEFAULTS_THEN = {"alternate_flip": False, "small_until": 0.0, "views": 1}
+DEFAULTS_THEN = {"alternate_flip": False, "small_until": 0.0, "views": 1, "balance": "none", "resize": "crop"}
 
 
 def test_every_recipe_was_measured_in_full_on_its_data_or_what_stands_in_for_them() -> None:

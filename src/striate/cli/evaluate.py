@@ -68,18 +68,18 @@ def command(
 
 
 def _show(result: Evaluation, classes: tuple[str, ...]) -> None:
-    from striate.cli.output import percent, stdout, table
+    from striate.cli.output import accuracy_line, stdout, table
     from striate.evaluation import MultiLabelEvaluation, SingleLabelEvaluation
 
     def share(value: float | None) -> str:
         return "n/a" if value is None else f"{value:.4f}"
 
     console = stdout()
-    of = f"{result.count:,} {result.counted}"
-    console.print(f"{result.part:<10} {percent(result.accuracy, result.interval)} of {of}")
+    console.print(accuracy_line(result))
     figures: dict[str, float | None] = {}
     if isinstance(result, SingleLabelEvaluation):
         figures = {f"top-{k}": value for k, value in result.top_k.items()}
+        figures |= {"balanced accuracy": result.balanced_accuracy.value, "macro F1": result.macro_f1.value}
     elif isinstance(result, MultiLabelEvaluation):
         figures = {"Hamming": result.hamming_accuracy, "macro F1": result.macro_f1, "micro F1": result.micro_f1}
     told = "  ".join(f"{name} {share(value)}" for name, value in figures.items())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -16,8 +15,12 @@ from rich.text import Text
 
 from striate.core.duration import duration
 from striate.core.errors import SettingsError
+from striate.core.memory import peak_memory
 from striate.core.paths import file_status
 from striate.runs.progress import Progress
+
+if TYPE_CHECKING:
+    from striate.evaluation import Evaluation
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 PIPE_WIDTH = 10_000
@@ -67,10 +70,19 @@ def percent(share: float, interval: tuple[float, float]) -> str:
     return f"{100 * share:.2f} % (95 %: {100 * interval[0]:.2f}–{100 * interval[1]:.2f})"
 
 
+def accuracy_line(result: Evaluation) -> str:
+    """Return what a part came to, in one line; with the balanced accuracy where the classes differ much in size."""
+    from striate.evaluation import SingleLabelEvaluation
+
+    line = f"{result.part:<10} {percent(result.accuracy, result.interval)} of {result.count:,} {result.counted}"
+    if isinstance(result, SingleLabelEvaluation) and result.is_imbalanced:
+        return f"{line}, balanced {percent(*result.balanced_accuracy)}"
+    return line
+
+
 def peak_memory_gib() -> float:
     """Return the most memory this process has held so far, in GiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+    return peak_memory() / 2**30
 
 
 def require_free(path: Path, suffixes: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from striate.evaluation import Evaluation
-    from striate.training.job import Job
+    from striate.training.job import Job, Outlook
     from striate.training.loop import EpochResult
 
 
@@ -31,6 +31,9 @@ def command(
     name: Annotated[str | None, Parameter(help="Name of the run [the data's, numbered]")] = None,
     recipe: Annotated[str | None, Parameter(help="A document's system; 'striate recipes' lists them.")] = None,
     resume: Annotated[str | None, Parameter(help="Go on with a run; alone: the newest unfinished one.")] = None,
+    dry_run: Annotated[
+        bool, Parameter(help="Say what would be trained and what it takes; write nothing.", negative="")
+    ] = False,
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
     quiet: Annotated[bool, Parameter(help="Write the result only.", negative="")] = False,
     **settings: Any,
@@ -42,6 +45,8 @@ def command(
     if resume is not None and (data or name or recipe):
         fix = "leave DATA, --name and --recipe out"
         raise SettingsError("a resumed run knows its data, name and recipe", where="--resume", fix=fix)
+    if resume is not None and dry_run:
+        raise SettingsError("a run that goes on has its plan already", where="--dry-run", fix="leave it out")
     parsed, given = merge(config, settings)
     stand_in = None
     if recipe is not None:
@@ -75,6 +80,10 @@ def command(
     if resume is not None:
         path = newest_unfinished(user_path(out)) if resume == "newest" else user_path(resume)
         job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
+    elif dry_run:
+        assert data is not None
+        _foretell(jobs.foresee(data, parsed, user_path(out), clock.began()), json, quiet)
+        return
     else:
         assert data is not None
         job = jobs.prepare(
@@ -93,10 +102,16 @@ def follow(job: Job, console: Console, quiet: bool) -> None:
     from rich.live import Live
 
     from striate.cli.output import LiveLine
+    from striate.explain.first_batch import save_first_batch
 
+    if job.is_new:
+        save_first_batch(job)
     for note in [*job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)
-    console.print("\n".join([*job.plan.lines(), f"run        {job.run.path}"]), markup=False)
+    # of what a resumed run has left, nothing is known yet
+    estimate = [f"estimate   {job.run.config.estimate}"] if job.is_new and job.run.config.estimate else []
+    lines = [*job.plan.lines(), *estimate, f"run        {job.run.path}"]
+    console.print("\n".join(lines), markup=False)
     job.run.notes.clear()
     live = Live(LiveLine(job.run.progress), console=console, refresh_per_second=4, transient=True)
     with live if console.is_terminal and not quiet else nullcontext():
@@ -105,6 +120,20 @@ def follow(job: Job, console: Console, quiet: bool) -> None:
                 console.print(f"note: {note}", markup=False)
             job.run.notes.clear()
             console.print(_epoch_line(result, job), markup=False)
+
+
+def _foretell(seen: Outlook, as_json: bool, quiet: bool) -> None:
+    from striate.cli.output import print_json, stderr, stdout
+
+    plan = seen.plan
+    for note in seen.data.notes:
+        stderr(quiet).print(f"note: {note}", markup=False)
+    if as_json:
+        settings = plan.settings.model_dump(mode="json")
+        estimate = seen.estimate.model_dump(mode="json")
+        print_json({"data": seen.data.source, "settings": settings, "reasons": plan.reasons, "estimate": estimate})
+        return
+    stdout().print("\n".join([*plan.lines(), f"estimate   {seen.estimate}"]), markup=False)
 
 
 def _epoch_line(result: EpochResult, job: Job) -> str:
@@ -118,26 +147,26 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
     ]
     if result.val_loss is not None and result.val_accuracy is not None:
         parts += [f"val loss {result.val_loss:.4f}", f"val accuracy {result.val_accuracy:.4f}"]
+    if result.val_balanced_loss is not None and job.settings.patience is not None:
+        parts.append(f"balanced loss {result.val_balanced_loss:.4f}")
     parts += [f"lr {result.lr:.3g}", f"{result.images_per_second:,.0f} images/s", duration(result.seconds)]
     return "  ".join(parts)
 
 
 def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: bool) -> None:
-    from striate.cli.output import peak_memory_gib, percent, print_json, stdout
+    from striate.cli.output import accuracy_line, peak_memory_gib, print_json, stdout
     from striate.core.duration import duration
+    from striate.training.job import headline
 
     path = job.run.path
     if as_json:
-        figures = {
-            part: {"accuracy": e.accuracy, "interval_95": list(e.interval), "loss": e.loss, "count": e.count}
-            for part, e in measured.items()
-        }
+        figures = {part: headline(e) for part, e in measured.items()}
         end = {"seconds": round(seconds, 2), "ended": job.run.progress.ending or None}
         print_json({"run": str(path), "model": str(job.run.model_path), **end, **figures})
         return
     console = stdout()
-    for part, e in measured.items():
-        console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} {e.counted}", markup=False)
+    for result in measured.values():
+        console.print(accuracy_line(result), markup=False)
     if job.run.progress.ending:
         console.print(f"ended      {job.run.progress.ending}", markup=False)
     budget = f" of {duration(job.budget.seconds)}" if job.budget else ""

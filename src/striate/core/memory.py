@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+import resource
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,21 +29,35 @@ def keep_freed_memory() -> bool:
     return all(libc.mallopt(option, value) == 1 for option, value in options)
 
 
-def require_memory(needed: int, what: str, *, where: object, fix: str) -> None:
-    """Refuse work that the machine's free memory cannot hold, before it is begun.
+def require_memory(needed: int, what: str, *, where: object, fix: str, free: int | None = None) -> None:
+    """Refuse work that the free memory cannot hold, before it is begun.
 
     Args:
         needed: Bytes.
         what: What needs them, the subject of the message: '1,000 pictures of 224 × 224'.
+        free: Bytes of another memory than the machine's own.
 
     Raises:
         ResourceError: More is needed than is free; a system that does not tell refuses nothing.
     """
-    free = free_memory()
+    free = free_memory() if free is None else free
     if free is not None and needed > free:
         raise ResourceError(
             f"{what} need {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free", where=where, fix=fix
         )
+
+
+def resident_memory() -> int:
+    """Return the bytes that this process holds now; where the system does not tell, the most it has held."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak_memory()
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def free_memory() -> int | None:

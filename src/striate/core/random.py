@@ -55,6 +55,8 @@ class Stream(IntEnum):
     STEP = 25
     WINDOW_X = 26
     WINDOW_Y = 27
+    SAMPLE = 30
+    CLASS = 31
 
 
 W = TypeVar("W", int, Tensor)

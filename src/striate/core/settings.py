@@ -22,6 +22,7 @@ from striate.core.spec import MAX_SIDE, Interpolation, Resize
 
 Precision = Literal["auto", "fp32", "bf16"]
 Normalization = Literal["data", "picture", "none"]
+Balance = Literal["none", "weights", "sampling"]
 
 
 def _written_duration(value: Any) -> Any:
@@ -109,7 +110,7 @@ class DataSettings(Settings):
     test_share: float = Field(0.1, gt=0, lt=1, description="Share held out for test where nothing else is split")
     img_size: int | None = chosen("Side of the pictures in pixels", ge=8, le=MAX_SIDE)
     channels: Literal[1, 3] | None = chosen("1 for grey, 3 for colour")
-    resize: Resize = Field("crop", description="How other aspect ratios become square")
+    resize: Resize | None = chosen("How other aspect ratios become square")
     interpolation: Interpolation = Field("bilinear", description="Filter of the resize")
     crop: int | None = Field(
         None, ge=8, le=MAX_SIDE, description="Side of the part the network sees: random in training, else the centre"
@@ -192,6 +193,7 @@ class OptimizerSettings(Settings):
     )
     warmup: float = Field(0.2, ge=0, lt=1, description="Share of the run in which one-cycle rises to the peak")
     label_smoothing: float | None = chosen("Share of the target spread over all classes", ge=0, lt=1)
+    balance: Balance | None = chosen("Classes of few pictures count more (weights) or are seen more often (sampling)")
     clip_norm: float | None = Field(None, gt=0, description="Upper limit of the gradient's norm")
     ema: float | None = Field(None, gt=0, lt=1, description="Decay per step of the average of the weights")
     patience: int | None = Field(None, ge=1, description="Stop after N epochs without a better validation loss")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.memory import require_memory
+from striate.data.aspect import ResizeChoice
 
 SEPARATOR = "|"  # between the names of several classes
 _CHUNK = 2**18  # values taken as floats at a time: they stay in the processor
@@ -209,6 +210,8 @@ class Splits:
         source: What opens them again from any working folder.
         val_share: Share of the training pictures that was held out for validation, where it was.
         files: What became of each file.
+        resize: How the pictures would best become square, where the source has looked at their shapes.
+        test_share: Share of the pictures that was held out for test, where it was.
         notes: What was done to the data on the way, one sentence each.
     """
 
@@ -222,6 +225,8 @@ class Splits:
     val_share: float | None = None
     files: Sequence[FileRecord] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    resize: ResizeChoice | None = None
+    test_share: float | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -22,12 +22,12 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from striate.core.errors import DataError
@@ -118,10 +118,14 @@ def comes_smaller(picture: Image.Image, side: int) -> bool:
 
 
 def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:
-    """Return (width, height), not turned upright, and Pillow's mode of a picture, from its header; DataError."""
+    """Return (width, height), turned upright, and Pillow's mode of a picture, from its header; DataError."""
     with _naming_damage(where):
         picture = _open(data, where)
-        return picture.size, picture.mode
+    width, height = picture.size
+    with suppress(Exception):  # broken EXIF says nothing about the pixels
+        if not _ORIENTED.isdisjoint(picture.info) and picture.getexif().get(ExifTags.Base.Orientation, 1) > 4:
+            width, height = height, width
+    return (width, height), picture.mode
 
 
 def _open(data: bytes, where: object) -> Image.Image:

@@ -16,6 +16,7 @@ from striate.core.spec import ImageSpec
 from striate.data.augment.mix import Mix, apply_mix, draw_mix
 from striate.data.augment.pipeline import Augment, Parameters, part_of
 from striate.data.dataset import ImageDataset
+from striate.data.sampling import balanced_order
 
 DRAW = 2**16  # pictures whose changes are drawn at a time: a batch alone is so few that each operation costs more
 
@@ -108,6 +109,7 @@ class Loader:
             left over joins the batch before it (batch norm cannot normalise a batch of one).
         seed: Seed of order and augmentation.
         device: Where batches are made.
+        balanced: See every class equally often (data/sampling.py), and not every picture once.
     """
 
     def __init__(
@@ -118,12 +120,14 @@ class Loader:
         batch_size: int,
         seed: int,
         device: torch.device,
+        balanced: bool = False,
     ) -> None:
         self.data = data
         self.spec = spec
         self.settings = settings
         self.seed = seed
         self.device = device
+        self.balanced = balanced
         self.images = data.images.to(device)
         self.labels = data.labels.to(device)
         self.augment = Augment(settings, (spec.height, spec.width), spec.mean, spec.crop)
@@ -138,11 +142,12 @@ class Loader:
 
     def indices(self, epoch: int, batch: int) -> Tensor:
         """Return the numbers of one batch's pictures (int64, N), without making the batch."""
-        return self._order(epoch)[self.bounds[batch] : self.bounds[batch + 1]]
+        return self._order(epoch)[self.bounds[batch] : self.bounds[batch + 1]] % len(self.data)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield an epoch's batches from number `start` on."""
         order = self._order(epoch).to(self.device)
+        indices = order % len(self.data)
         batch_size = self.bounds[1]
         together = max(1, DRAW // batch_size)
         for number in range(start, len(self), together):
@@ -150,7 +155,15 @@ class Loader:
             offset = bounds[0]
             drawn = self.draw(epoch, order[offset : bounds[-1]])
             for first, last in pairwise(bounds):
-                yield self.make(order[first:last], part_of(drawn, slice(first - offset, last - offset)))
+                yield self.make(indices[first:last], part_of(drawn, slice(first - offset, last - offset)))
+
+    def first(self, pictures: int) -> Batch:
+        """Return so many pictures, or as many as there are, of the first batch as training sees it.
+
+        Mixed pictures are those of the whole batch only.
+        """
+        order = self._order(0)[: min(pictures, self.bounds[1])].to(self.device)
+        return self.make(order % len(self.data), self.draw(0, order))
 
     def batch(self, epoch: int, indices: Tensor) -> Batch:
         """Return the batch of the pictures `indices` (int64, N, on the device) as they are in an epoch."""
@@ -174,6 +187,9 @@ class Loader:
         return Batch(images, targets, labels, indices)
 
     def _order(self, epoch: int) -> Tensor:
+        """Return the epoch's pictures in their order, int64 N; plus N for each time that one came before."""
+        if self.balanced:
+            return balanced_order(self.data.labels, len(self.data.classes), self.seed, epoch)
         return permutation(self.seed, epoch, len(self.data))
 
 

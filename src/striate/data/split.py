@@ -78,7 +78,7 @@ def complete(splits: Splits, val_share: float | None, test_share: float, seed: i
     given = splits
     if splits.val is None and splits.test is None:
         train, test = hold_out(splits.train, test_share, seed, round_=1)
-        splits = replace(splits, train=train, test=test if len(test) else None)
+        splits = replace(splits, train=train, test=test if len(test) else None, test_share=test_share)
     if splits.val is None and val_share != 0:
         share = val_share or min(DEFAULT_SHARE, MAX_HELD_OUT / len(splits.train))
         train, val = hold_out(splits.train, share, seed)

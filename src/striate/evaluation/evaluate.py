@@ -13,6 +13,7 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, label_texts
 from striate.data.loader import comfortable_batch, in_order
 from striate.evaluation.decision import decide, is_right, to_probabilities
+from striate.evaluation.macro import balanced_loss
 from striate.evaluation.metrics import class_scores, confusion_matrix, top_k_accuracy, wilson_interval
 from striate.evaluation.multi_label import label_scores, macro_f1, micro_f1
 from striate.evaluation.result import Evaluation, MultiLabelEvaluation, SingleLabelEvaluation
@@ -75,6 +76,7 @@ def from_logits(logits: Tensor, labels: Tensor, classes: tuple[str, ...], part: 
         per_class=class_scores(confusion, classes),
         top_k={k: top_k_accuracy(logits, labels, k) for k in sorted({1, min(TOP_K, len(classes))})},
         confusion=confusion,
+        balanced_loss=balanced_loss(logits, labels),
     )
 
 

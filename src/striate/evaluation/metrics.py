@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 Z_95 = 1.959963984540054
+IMBALANCED = 3.0  # times the pictures of the smallest class in the largest, from which accuracy alone misleads
 
 
-def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(correct: float, count: float, z: float = Z_95) -> tuple[float, float]:
     """Return the score interval of a proportion, 95 % by default (Wilson 1927).
 
     It stays inside [0, 1] and is honest near 0 and 1, where the usual ± is not. (0, 1) for no pictures.
+
+    Args:
+        correct, count: Whole numbers of pictures, or effective ones.
     """
     if count == 0:
         return 0.0, 1.0

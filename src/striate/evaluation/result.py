@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from striate.evaluation.metrics import ClassScore
+from striate.evaluation.macro import Macro, balanced_accuracy, macro_f1
+from striate.evaluation.metrics import IMBALANCED, ClassScore
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,38 @@ class SingleLabelEvaluation(Evaluation):
     Args:
         top_k: {k: share of pictures whose class is among the k most probable}, k = 1 and min(5, classes).
         confusion: Counts, int64 K K; row = true class, column = predicted class.
+        balanced_loss: Mean over the classes of their mean cross-entropy.
     """
 
     top_k: dict[int, float]
     confusion: Tensor
+    balanced_loss: float
+
+    @property
+    def balanced_accuracy(self) -> Macro:
+        """Mean recall of the classes with pictures."""
+        return balanced_accuracy(self.confusion)
+
+    @property
+    def macro_f1(self) -> Macro:
+        """Mean F1 of the classes with pictures."""
+        return macro_f1(self.confusion)
+
+    @property
+    def is_imbalanced(self) -> bool:
+        """Whether the classes with pictures are of so different size that accuracy alone misleads."""
+        counts = [score.count for score in self.per_class if score.count]
+        return max(counts) >= IMBALANCED * min(counts)
 
     def summary(self) -> dict[str, Any]:
         """Return all but the single pictures, as plain values."""
+        macro = {"balanced_accuracy": self.balanced_accuracy, "macro_f1": self.macro_f1}
         return {
             **super().summary(),
             "top_k": {str(k): share for k, share in self.top_k.items()},
+            **{name: figure.value for name, figure in macro.items()},
+            **{f"{name}_interval_95": list(figure.interval) for name, figure in macro.items()},
+            "balanced_loss": self.balanced_loss,
             "confusion": self.confusion.tolist(),
         }
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import warnings
 from functools import cache
 
-from matplotlib.font_manager import FontProperties, get_font_names
-from matplotlib.textpath import text_to_path
-
 # of what the usual systems have for names in Chinese, Japanese and Korean, which matplotlib's own font lacks
 EAST_ASIAN = (
     "Noto Sans CJK JP",
@@ -27,12 +24,17 @@ EAST_ASIAN = (
 @cache
 def families() -> list[str]:
     """Return the fonts to take letters from, in order: the default one, then what East Asian ones there are."""
+    from matplotlib.font_manager import get_font_names  # slow, and not all who print names draw figures
+
     there = set(get_font_names())
     return ["sans-serif", *(name for name in EAST_ASIAN if name in there)]
 
 
 def text_width(text: str, size: float) -> float:
     """Return how many inches a line of text takes at a type size in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
     font = FontProperties(family=families(), size=size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

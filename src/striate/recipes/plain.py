@@ -1,4 +1,4 @@
-"""What the documents leave out, said explicitly: a constant rate, no decay, no smoothing, no augmentation."""
+"""What the documents leave out, said explicitly: a constant rate, no decay, smoothing, balancing or augmentation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ PLAIN: dict[str, Any] = {
     "schedule": "constant",
     "weight_decay": 0.0,
     "label_smoothing": 0.0,
+    "balance": "none",
+    "resize": "crop",
     "flip": False,
     "alternate_flip": False,
     "shift": 0,

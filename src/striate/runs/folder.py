@@ -4,6 +4,7 @@ config.json       data, settings (all of them, resolved), network, picture spec,
 environment.json  machine and versions
 metrics.jsonl     one line per epoch
 checkpoints/      step-000000123/ …, the newest two
+figures/          first-batch.png, what the network saw first
 schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
@@ -41,6 +42,7 @@ from striate.data.sources import open_data
 from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
 from striate.runs.costs import Costs
+from striate.runs.estimate import Estimate
 from striate.runs.progress import Progress
 
 HASHES = "train.safetensors"
@@ -65,6 +67,7 @@ class RunConfig(BaseModel):
     reasons: Mapping[str, str] = Field(default_factory=dict)
     precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
     costs: Costs | None = None
+    estimate: Estimate | None = None
 
     @field_validator("settings")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,22 @@ from striate.data.dataset import Splits
 from striate.data.duplicates import picture_hashes, shared_with_training
 from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
-from striate.evaluation import Evaluation, evaluate
+from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.models import Classifier, build, place
 from striate.models.summary import summarize
+from striate.runs.estimate import Estimate
 from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
+from striate.training.balance import classes_not_measured
 from striate.training.budget import TimeBudget
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
 from striate.training.penalty import Penalty
 from striate.training.plan import Plan, fitted_plan, make_plan, wider_plan
 from striate.training.precision import race
-from striate.training.probe import probe
+from striate.training.preflight import estimate
+from striate.training.probe import SHARE, probe
 from striate.training.resizing import require_another_side
 from striate.version import __version__
 
@@ -48,12 +51,16 @@ class Job:
         model: The network, on its device.
         run: The run folder, locked by this process.
         started: When work on it began (`clock.now`), from which a time budget counts; by default now.
+        is_new: Whether this process has made the run, and does not go on with one.
     """
 
-    def __init__(self, data: Splits, model: Classifier, run: Run, started: float | None = None) -> None:
+    def __init__(
+        self, data: Splits, model: Classifier, run: Run, started: float | None = None, *, is_new: bool = False
+    ) -> None:
         self.data = data
         self.model = model
         self.run = run
+        self.is_new = is_new
         self.budget = _budget(self.plan, started)
         self._validated: Evaluation | None = None
 
@@ -107,20 +114,78 @@ class Job:
         card = ModelCard(
             architecture=self.run.config.architecture,
             spec=spec,
-            metrics=metrics_summary({part: _headline(result) for part, result in measured.items()}),
+            metrics=metrics_summary({part: headline(result) for part, result in measured.items()}),
             settings_digest=self.run.config.digest(),
             data=self.data.name,
         )
         save_model(self.run.model_path, self.model, card)
 
 
-def _headline(result: Evaluation) -> dict[str, Any]:
-    return {
+def headline(result: Evaluation) -> dict[str, Any]:
+    """Return the figures of a part that are told first, as plain values."""
+    figures: dict[str, Any] = {
         "accuracy": result.accuracy,
         "interval_95": list(result.interval),
         "count": result.count,
         "loss": result.loss,
     }
+    if isinstance(result, SingleLabelEvaluation):
+        balanced, f1 = result.balanced_accuracy, result.macro_f1
+        figures |= {"balanced_accuracy": balanced.value, "balanced_accuracy_interval_95": list(balanced.interval)}
+        figures |= {"macro_f1": f1.value}
+    return figures
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A run as it would be: nothing has been written.
+
+    Args:
+        data: The splits.
+        model: The network, on its device.
+        plan: What would be trained, and why.
+        race: The outcome of the race of precisions, if there was one.
+        estimate: What it would take.
+    """
+
+    data: Splits
+    model: Classifier
+    plan: Plan
+    race: Mapping[str, Any]
+    estimate: Estimate
+
+
+def foresee(data: str, settings: TrainSettings, out: Path, started: float | None = None) -> Outlook:
+    """Load the data, make the plan, build the network and estimate what training it takes.
+
+    Args:
+        data: A data set's name or a folder.
+        settings: What the user asked for.
+        out: Folder of the run folders.
+        started: When a time budget began (`clock.now`); by default with this call.
+
+    Raises:
+        StriateError: Whatever cannot be obeyed, or does not fit into memory and disk.
+    """
+    started = clock.now() if started is None else started
+    keep_freed_memory()
+    device = choose_device(settings.device)
+    if settings.data_dir is not None:  # the run may be opened from another working folder
+        settings = settings.with_values(data_dir=settings.data_dir.absolute())
+    splits = open_data(data, settings, settings.seed)
+    planned = make_plan(settings, splits)
+    plan, model, outcome = _network(planned, splits, device)
+    if settings.time_budget is not None:
+        plan = _fitted(plan, model, splits, started)
+        assert plan.costs is not None
+        wider = wider_plan(planned, plan.costs.steps)
+        if wider is not planned:
+            plan, model, outcome = _network(wider, splits, device)
+            plan = _fitted(plan, model, splits, started)
+        budget = _budget(plan, started)
+        assert budget is not None
+        budget.require_steps()
+    return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out))
 
 
 def prepare(
@@ -155,23 +220,8 @@ def prepare(
             fix=f"use another --name, or  {to_type('striate', 'train', '--resume', out / name)}",
         )
     started = clock.now() if started is None else started
-    keep_freed_memory()
-    device = choose_device(settings.device)
-    if settings.data_dir is not None:  # the run may be opened from another working folder
-        settings = settings.with_values(data_dir=settings.data_dir.absolute())
-    splits = open_data(data, settings, settings.seed)
-    planned = make_plan(settings, splits)
-    plan, model, outcome = _network(planned, splits, device)
-    if settings.time_budget is not None:
-        plan = _fitted(plan, model, splits, started)
-        assert plan.costs is not None
-        wider = wider_plan(planned, plan.costs.steps)
-        if wider is not planned:
-            plan, model, outcome = _network(wider, splits, device)
-            plan = _fitted(plan, model, splits, started)
-        budget = _budget(plan, started)
-        assert budget is not None
-        budget.require_steps()
+    seen = foresee(data, settings, out, started)
+    splits, plan = seen.data, seen.plan
     config = RunConfig(
         striate=__version__,
         data=splits.source,
@@ -181,16 +231,18 @@ def prepare(
         architecture=plan.architecture,
         spec=plan.spec,
         reasons=plan.reasons,
-        precision_race=outcome,
+        precision_race=seen.race,
         costs=plan.costs,
+        estimate=seen.estimate,
     )
-    run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device))
+    machine = describe_machine(choose_device(settings.device))
+    run = Run.create(out, name, unnamed or folder_name(data), config, machine)
     if splits.files:
         run.write_files(splits.files)
     trained = picture_hashes(splits.train.images)
     run.write_training_hashes(trained)
-    run.notes.extend(shared_with_training(splits, trained))
-    return Job(splits, model, run, started)
+    run.notes.extend([*shared_with_training(splits, trained), *classes_not_measured(splits)])
+    return Job(splits, seen.model, run, started, is_new=True)
 
 
 def resume(path: Path, changes: Mapping[str, Any], started: float | None = None) -> Job:
@@ -240,7 +292,7 @@ def _budget(plan: Plan, started: float | None) -> TimeBudget | None:
 def _fitted(plan: Plan, model: Classifier, data: Splits, started: float) -> Plan:
     """Return the plan with what the network costs here, and how many steps of it fit into the time."""
     assert plan.settings.time_budget is not None
-    costs = probe(model, data, plan)
+    costs = probe(model, data, plan, SHARE * plan.settings.time_budget)
     steps = TimeBudget(plan.settings.time_budget, costs, started).begin()
     return fitted_plan(plan, costs.model_copy(update={"steps": steps}))
 

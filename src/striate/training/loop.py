@@ -24,9 +24,10 @@ from striate.core.random import start_generator, step_seed
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
 from striate.data.loader import Batch, Loader
-from striate.evaluation import Evaluation, evaluate
+from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.models import Classifier
 from striate.runs.folder import Run
+from striate.training.balance import loss_weights
 from striate.training.budget import TimeBudget
 from striate.training.ending import record_end
 from striate.training.finite import FiniteGuard
@@ -47,10 +48,14 @@ class EpochResult:
         step: Steps done since the beginning of the run.
         lr: Learning rate of the last step.
         train_loss, train_accuracy: Means over the epoch's (augmented) training pictures as they came, without
-            penalties. A picture with any number of classes counts as right where all of them are.
-        val_loss, val_accuracy: On the validation part, with averaged weights where they are averaged.
+            penalties; the loss as the classes are weighted in training. A picture with any number of classes counts
+            as right where all of them are.
+        val_loss, val_accuracy: On the validation part, where every picture counts the same whatever the classes'
+            weights, with averaged weights of the network where they are averaged.
         seconds: Time of the epoch in this process, validation included.
         images_per_second: Training pictures per second, validation not included.
+        val_balanced_loss: Mean of the classes' validation losses, where training balances the classes; patience then
+            goes by it.
     """
 
     epoch: int
@@ -62,14 +67,17 @@ class EpochResult:
     val_accuracy: float | None
     seconds: float
     images_per_second: float
+    val_balanced_loss: float | None = None
 
 
-def training_loss(model: Classifier, batch: Batch, settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """Return the mean loss and the logits (float32, N K) of one batch."""
+def training_loss(
+    model: Classifier, batch: Batch, settings: TrainSettings, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the mean loss of a batch, by the classes' weights if there are any, and the logits (float32, N K)."""
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         logits = model(batch.images)
     logits = logits.float()
-    loss = classification_loss(logits, batch.targets, batch.multi_label, settings.label_smoothing or 0.0)
+    loss = classification_loss(logits, batch.targets, batch.multi_label, settings.label_smoothing or 0.0, weights)
     return loss, logits.detach()
 
 
@@ -108,7 +116,11 @@ def train(
     assert settings.batch_size is not None
     assert settings.epochs is not None or budget is not None
     device = next(model.parameters()).device
-    loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device)
+
+    sampled = settings.balance == "sampling"
+    loader = Loader(data.train, run.spec, settings, settings.batch_size, settings.seed, device, sampled)
+    weights = loss_weights(data.train, settings.balance)
+    weights = None if weights is None else weights.to(device)
     optimizer = Optimizer(model, settings)
     penalty = Penalty(model, settings)
     resizing = Resizing(settings.small_until or 0.0, run.spec.input_shape[1:])
@@ -139,7 +151,7 @@ def train(
             batch = replace(batch, images=resizing.apply(batch.images, progress))
             start_generator(device, step_seed(settings.seed, state.step))  # for dropout
             optimizer.zero_grad()
-            loss, logits = training_loss(model, batch, settings)
+            loss, logits = training_loss(model, batch, settings, weights)
             if state.step == 0:
                 refuse_probabilities(logits, batch.multi_label)
             (loss + penalty() if penalty else loss).backward()
@@ -166,12 +178,14 @@ def train(
         train_seconds = clock.now() - started
 
         # validate
-        val_loss = val_accuracy = final = None
+        val_loss = val_accuracy = balanced_loss = final = None
         if data.val is not None and (budget is None or (state.epoch + 1) % budget.costs.validate_every == 0):
             bf16 = only_informs(settings, last=state.step == schedule.steps)
             with state.average.applied(model), budget.aside() if budget else nullcontext():
                 measured = evaluate(model, data.val, run.spec, "val", bf16=bf16)
             val_loss, val_accuracy = measured.loss, measured.accuracy
+            if isinstance(measured, SingleLabelEvaluation) and settings.balance in ("weights", "sampling"):
+                balanced_loss = measured.balanced_loss
             final = None if bf16 else measured
 
         # record
@@ -183,13 +197,14 @@ def train(
             train_accuracy=int(state.correct) / state.count,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
+            val_balanced_loss=balanced_loss,
             seconds=round(clock.now() - started, 3),
             images_per_second=round(trained / max(train_seconds, 1e-9), 1),
         )
         run.append_metrics(asdict(result))
         if state.epoch + 1 == LOOK_AFTER:
-            run.notes.extend(explain_no_progress(model, loader, data.train, result.train_loss))
-        state.after_epoch(model, val_loss, val_accuracy)
+            run.notes.extend(explain_no_progress(model, loader, data.train, result.train_loss, settings.balance))
+        state.after_epoch(model, val_loss if balanced_loss is None else balanced_loss, val_accuracy)
         yield result
         if run.stop_signal is not None:  # asked for while validating
             raise _stopped(run.stop_signal, state, run)

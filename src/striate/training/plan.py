@@ -14,13 +14,16 @@ from typing import Any, Literal
 from striate.core.device import choose_device
 from striate.core.duration import duration
 from striate.core.errors import SettingsError
-from striate.core.settings import READ_BY, TrainSettings
+from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
+from striate.data.aspect import SQUARE
 from striate.data.dataset import Splits
 from striate.models import Architecture
 from striate.runs.costs import Costs
+from striate.training.balance import choose_balance
 from striate.training.design import fast_options, least_side, worthwhile_width
 from striate.training.difficulty import neighbour_error
+from striate.training.effects import contradictions
 from striate.training.resizing import RATIO
 
 STEPS = (1200, 3000)
@@ -68,6 +71,8 @@ class Plan:
         pictures = [f"{height}×{width} {'grey' if channels == 1 else 'colour'}", f"{len(self.spec.classes)} classes"]
         if self.spec.multi_label:
             pictures.append("any number of them each")
+        if self.spec.resize != "crop" or self.reasons.get("resize", SQUARE) != SQUARE:
+            pictures.append(f"resize {self.spec.resize}{self._why('resize')}")
         if self.spec.crop:
             pictures.append("crop {}×{}".format(*self.spec.crop))
         if s.normalize != "data":
@@ -76,13 +81,17 @@ class Plan:
             pictures.append(f"{self.spec.views} views")
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         options += " one logit" if self.architecture.one_logit else ""
+        balance = f", balanced by {s.balance}{self._why('balance')}" if s.balance not in (None, "none") else ""
         return [
             f"pictures   {', '.join(pictures)}",
             f"network    {self.architecture.name}{options}",
-            f"schedule   {self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}",
+            f"schedule   {self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}{balance}",
             f"augment    {', '.join(active) or 'nothing'}",
             f"machine    {choose_device(s.device)}, {s.precision}, seed {s.seed}",
         ]
+
+    def _why(self, key: str) -> str:
+        return f" ({self.reasons[key]})" if key in self.reasons else ""
 
     def _length(self) -> str:
         if self.settings.time_budget is None:
@@ -114,7 +123,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         classes=data.classes,
         mean=mean,
         std=std,
-        resize=settings.resize,
+        resize=settings.resize or (data.resize.resize if data.resize else "crop"),
         interpolation=settings.interpolation,
         # one that does not fit is refused below, with all else that is wrong
         crop=(settings.crop, settings.crop) if settings.crop and settings.crop <= least else None,
@@ -135,6 +144,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
 
     choose("img_size", least, "the pictures' own size, or what most of them fill")
     choose("channels", spec.channels, "as the pictures are")
+    choose("resize", spec.resize, data.resize.reason if data.resize else SQUARE)
     if data.val_share is not None:
         choose("val_share", data.val_share, "a tenth of the training pictures, at most about 5,000")
     model = choose("model", "fast", "small and pooled early: the quickest to train from scratch")
@@ -169,6 +179,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         choose("lr", PEAK_LR[rule] * scale, f"{rule} with batches of {batch}")
     choose("weight_decay", WEIGHT_DECAY[rule], f"usual for {rule}")
     choose("label_smoothing", 0.1, "short schedules gain from it")
+    choose("balance", *choose_balance(data.train))
     mirrored = "a mirrored picture keeps its label" if data.mirror_safe else "mirroring would change labels"
     flip = choose("flip", data.mirror_safe, mirrored)
     by_turns = bool(fast and flip)
@@ -187,7 +198,9 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
 
     complete = settings.with_values(**chosen)
     spec = spec.model_copy(update={"views": views})
-    _refuse_contradictions(complete, data, spec)
+    problems = contradictions(complete, data, spec)
+    if problems:
+        raise SettingsError("; ".join(problems), where="settings", fix="change or leave out these options")
     return Plan(complete, Architecture(name=model, options=options, one_logit=settings.one_logit), spec, reasons)
 
 
@@ -239,46 +252,3 @@ def wider_plan(plan: Plan, steps: int) -> Plan:
 
 def _power_of_two(value: float, low: int, high: int) -> int:
     return int(min(max(2 ** round(math.log2(max(value, 1))), low), high))
-
-
-def _without_effect(settings: TrainSettings) -> list[str]:
-    """Return a sentence for each setting that was changed and that nothing reads."""
-    default = TrainSettings()
-    return [
-        f"{key} is for {choice} {' or '.join(readers)} alone: leave it out, or choose {choice}"
-        for key, (choice, readers) in READ_BY.items()
-        if getattr(settings, choice) not in readers and getattr(settings, key) != getattr(default, key)
-    ]
-
-
-def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> None:
-    problems = []
-    if spec.channels == 1 and (settings.saturation or settings.hue):
-        problems.append("saturation and hue have no effect on grey pictures: leave them out, or use --channels 3")
-    if settings.one_logit and spec.multi_label:
-        problems.append("one_logit tells two classes apart; here every class has a logistic output: leave it out")
-    if settings.alternate_flip and not settings.flip:
-        problems.append("alternate_flip needs flip: leave it out, or use --flip if mirrored pictures keep their label")
-    if settings.views in (2, 6) and not (data.mirror_safe or settings.flip):
-        problems.append(f"of {settings.views} views some are mirrored, which would change labels: use --views 3 or 1")
-    if settings.views_below < 1 and settings.views == 1:
-        problems.append("views_below says which pictures get more views than one: use --views 2, 3 or 6")
-    problems += _without_effect(settings)
-    if settings.time_budget is not None and settings.epochs is not None:
-        problems.append("time_budget finds the number of epochs itself: leave out --epochs, or --time-budget")
-    if data.val is None:
-        needing = [key for key in ("patience", "target_accuracy") if getattr(settings, key) is not None]
-        problems += [f"{key} needs a validation part: use --val-share" for key in needing]
-    _, height, width = spec.input_shape
-    if settings.shift and settings.shift >= min(height, width):
-        problems.append(f"shift {settings.shift} is as large as the picture ({height} × {width})")
-    least = min(spec.height, spec.width)
-    if settings.crop and settings.crop > least:
-        problems.append(
-            f"crop {settings.crop} is larger than the pictures ({spec.height} × {spec.width}): "
-            f"use --crop {least} or less, or --img-size {settings.crop} or more"
-        )
-    if settings.batch_size == 1:
-        problems.append("batch_size 1 leaves batch norm nothing to normalise over: use 2 or more")
-    if problems:
-        raise SettingsError("; ".join(problems), where="settings", fix="change or leave out these options")

@@ -33,7 +33,7 @@ WRITE_RATE = 2e8  # bytes per second that are hashed, written and synced
 WRITE_LEAST = 0.5  # seconds for the small files, and for Python to end
 
 
-def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
+def probe(model: Classifier, data: Splits, plan: Plan, limit: float) -> Costs:
     """Return what steps, validations and the end of a run cost; training pictures stand in for those held out.
 
     The network is left as it is: a copy is trained.
@@ -41,13 +41,12 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
     Args:
         model: On its device.
         data: The splits; of held-out parts only the sizes are looked at.
-        plan: Complete, with a time budget.
+        plan: Complete.
+        limit: Seconds that trying one part may take, beyond a first and a second time.
     """
     settings, spec = plan.settings, plan.spec
-    assert settings.time_budget is not None
     assert settings.batch_size is not None
     device = next(model.parameters()).device
-    limit = SHARE * settings.time_budget
     loader = Loader(data.train, spec, settings, settings.batch_size, settings.seed, device)
     indices = loader.indices(0, 0).to(device)
     drawn = loader.draw(0, indices)  # which the loop does for many batches at a time

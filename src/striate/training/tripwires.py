@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import SettingsError
-from striate.core.settings import OptimizerSettings
+from striate.core.settings import Balance, OptimizerSettings
 from striate.data.dataset import ImageDataset
 from striate.data.loader import Batch, Loader
 from striate.models import Classifier
+from striate.training.balance import loss_weights
 from striate.training.loss import classification_loss
 from striate.training.optimizer import Optimizer
 
@@ -50,19 +51,27 @@ def refuse_probabilities(logits: Tensor, multi_label: bool = False) -> None:
         )
 
 
-def loss_of_guessing(data: ImageDataset) -> float:
+def loss_of_guessing(data: ImageDataset, balance: Balance | None = None) -> float:
     """Return the loss of always giving the classes' shares of the training part, in nats: their entropy.
 
-    Of multi-label data it is the mean of each class's own entropy, present or absent.
+    Of multi-label data it is the mean of each class's own entropy, present or absent. Where classes are weighted or
+    sampled, their shares are those that training sees.
     """
     shares = torch.tensor(data.class_counts(), dtype=torch.float64) / len(data)
-    entropies = -torch.xlogy(shares, shares)
+    weights = loss_weights(data, balance)
+    counted = shares if weights is None else shares * weights
     if data.multi_label:
-        return float((entropies - torch.xlogy(1 - shares, 1 - shares)).mean())
-    return float(entropies.sum())
+        both = counted + 1 - shares
+        losses = torch.xlogy(both, both) - torch.xlogy(counted, counted) - torch.xlogy(1 - shares, 1 - shares)
+        return float(losses.mean())
+    if balance == "sampling":
+        counted = torch.full_like(shares, 1 / len(shares))
+    return float(-torch.xlogy(counted, counted).sum())
 
 
-def explain_no_progress(model: Classifier, loader: Loader, data: ImageDataset, train_loss: float) -> list[str]:
+def explain_no_progress(
+    model: Classifier, loader: Loader, data: ImageDataset, train_loss: float, balance: Balance | None = None
+) -> list[str]:
     """Return what is probably wrong with a network that has learnt nothing in its first epochs; nothing where it has.
 
     A copy is tried on a few pictures alone, whatever was set for the run: a network that cannot learn even these
@@ -72,8 +81,9 @@ def explain_no_progress(model: Classifier, loader: Loader, data: ImageDataset, t
         loader: Batches of the training pictures.
         data: The training part.
         train_loss: Mean cross-entropy of epoch LOOK_AFTER.
+        balance: How the classes were balanced.
     """
-    chance = loss_of_guessing(data)
+    chance = loss_of_guessing(data, balance)
     if train_loss < LEARNT * chance:
         return []
     told = f"after {LOOK_AFTER} epochs the loss is {train_loss:.3f}, that of guessing is {chance:.3f}"

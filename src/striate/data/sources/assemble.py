@@ -14,6 +14,7 @@ from torch import Tensor
 from striate.core.errors import DataError
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
+from striate.data.aspect import ResizeChoice, choose_resize
 from striate.data.cache import Decoded, read_pictures
 from striate.data.dataset import FileRecord, ImageDataset, Splits, label_texts
 from striate.data.decode import read_bytes, size_and_mode
@@ -77,7 +78,7 @@ def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str]
     """
     if files.groups is not None:
         require_undivided(files.groups, files.parts, files.where)
-    spec = _choose_spec(files, settings)
+    spec, resize = _choose_spec(files, settings)
     decoded = read_pictures(files.root, files.paths, spec)
     left_out = require_readable(decoded.errors, settings.skip_bad)
     groups = None if files.groups is None else group_numbers(files.groups)
@@ -94,34 +95,37 @@ def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str]
         folder=files.folder,
         files=_ledger(files, decoded.errors),
         notes=[*files.notes, *left_out, *decoded.notes],
+        resize=resize,
     )
     return splits.only_classes(only) if only else splits
 
 
-def _choose_spec(files: LabelledFiles, settings: DataSettings) -> ImageSpec:
-    """Return size and channels: as set, else from an evenly spread sample of the pictures."""
+def _choose_spec(files: LabelledFiles, settings: DataSettings) -> tuple[ImageSpec, ResizeChoice]:
+    """Return size, channels and resize: as set, else from an evenly spread sample of the pictures; and why so."""
     step = max(len(files.paths) // SAMPLE, 1)
-    sizes: list[int] = []
+    sizes: list[tuple[int, int]] = []
     colour = False
     for path in files.paths[::step]:
         try:
-            (width, height), mode = size_and_mode(read_bytes(path), path)
+            size, mode = size_and_mode(read_bytes(path), path)
         except DataError:
             continue  # named with all the others when everything is decoded
-        sizes.append(min(width, height))
+        sizes.append(size)
         colour = colour or mode not in GREY_MODES
     channels: Literal[1, 3] = settings.channels or (3 if colour else 1)
-    side = settings.img_size or working_size(sizes)
-    return ImageSpec(
+    side = settings.img_size or working_size([min(size) for size in sizes])
+    resize = choose_resize(sizes)
+    spec = ImageSpec(
         channels=channels,
         height=side,
         width=side,
         classes=files.classes,
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
-        resize=settings.resize,
+        resize=settings.resize or resize.resize,
         interpolation=settings.interpolation,
     )
+    return spec, resize
 
 
 def working_size(sides: Sequence[int]) -> int:

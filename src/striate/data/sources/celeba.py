@@ -236,7 +236,7 @@ def _working_spec(attributes: Sequence[str], settings: DataSettings) -> ImageSpe
         multi_label=len(attributes) > 1,
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
-        resize=settings.resize,
+        resize=settings.resize or "crop",
         interpolation=settings.interpolation,
     )
 

@@ -35,5 +35,7 @@ def _resized(part: ImageDataset, channels: int, side: int, settings: DataSetting
     resized = np.empty((len(part), side, side, channels), np.uint8)
     for place, image in enumerate(part.images.permute(0, 2, 3, 1).numpy()):
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-        resized[place] = fit(to_pixels(picture, channels), side, side, settings.resize, settings.interpolation)
+        resized[place] = fit(
+            to_pixels(picture, channels), side, side, settings.resize or "crop", settings.interpolation
+        )
     return replace(part, images=torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous())

@@ -1,0 +1,132 @@
+"""Preflight: what a run will take, told before it begins, and refused where the machine has less.
+
+Memory and disk are counted from the network and the settings. Time is measured by a short probe of real steps, where
+the multiply-adds say that the run will take long enough to be worth it.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from striate.core.errors import ResourceError
+from striate.core.memory import peak_memory, require_memory, resident_memory
+from striate.data.dataset import Splits
+from striate.data.loader import comfortable_batch
+from striate.models import Classifier
+from striate.models.summary import LayerSummary, summarize
+from striate.runs.checkpoint import KEEP
+from striate.runs.estimate import Estimate, size_text
+from striate.training.plan import Plan
+from striate.training.probe import probe
+from striate.training.resizing import RATIO
+
+LONG = {"cpu": 1e12, "cuda": 1e14, "mps": 2e13}  # multiply-adds that take some tens of seconds
+PROBE_LIMIT = 0.05  # seconds of one part of the probe, beyond which it is not repeated
+PROBE_STEPS = 200  # of a run with fewer, the probe takes smaller batches
+KEPT = 1.1  # times the outputs of all layers, that training holds for one batch
+SURE = 0.7  # share of the memory estimated that is needed for certain
+CSV_ROW = 40  # bytes of a picture's line beside its name and probabilities
+OTHER_FILES = 2**19  # bytes of the run folder's small files and the picture of the first batch
+
+
+def estimate(model: Classifier, data: Splits, plan: Plan, out: Path) -> Estimate:
+    """Return what the run will take. The network is left as it is.
+
+    Args:
+        model: On its device.
+        data: The splits.
+        plan: Complete.
+        out: Folder of the run folders, which need not exist.
+
+    Raises:
+        ResourceError: Memory or disk have less than is needed for certain.
+    """
+    device = next(model.parameters()).device
+    rows = summarize(model, plan.spec.input_shape)
+    needed, disk = _training_memory(model, data, plan, rows), _disk(model, data, plan)
+    on_gpu = device.type == "cuda"
+    height, width = plan.spec.input_shape[1:]
+    require_memory(
+        int(SURE * needed),
+        f"batches of {plan.settings.batch_size} pictures of {height} × {width}",
+        where=plan.architecture.name,
+        fix="use a smaller --batch-size or --img-size, or another --model",
+        free=torch.cuda.mem_get_info(device)[0] if on_gpu else None,
+    )
+    _require_disk(disk, out)
+    memory = needed if on_gpu else max(peak_memory(), resident_memory() + needed)
+    return Estimate(seconds=_seconds(model, data, plan, rows), memory=memory, on_gpu=on_gpu, disk=disk)
+
+
+def _seconds(model: Classifier, data: Splits, plan: Plan, rows: list[LayerSummary]) -> float | None:
+    settings = plan.settings
+    if settings.time_budget is not None:
+        return settings.time_budget
+    assert settings.epochs is not None
+    assert settings.batch_size is not None
+    small = settings.small_until or 0.0
+    trained = settings.epochs * len(data.train) * (1 - small * (1 - RATIO**2))
+    validated = settings.epochs * len(data.val) if data.val else 0
+    finished = sum(len(pictures) for part, pictures in data.parts().items() if part != "train")
+    # a backward pass costs twice the forward pass
+    passes = 3 * trained + plan.spec.views * (validated + finished)
+    device = next(model.parameters()).device.type
+    if passes * sum(row.multiply_adds for row in rows) < LONG.get(device, LONG["cuda"]):
+        return None
+    steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
+    tried = max(2, round(settings.batch_size * min(1.0, steps / PROBE_STEPS)))
+    costs = probe(model, data, replace(plan, settings=settings.with_values(batch_size=tried)), PROBE_LIMIT)
+    step = costs.step * costs.full_steps(0.0, 1.0) * settings.batch_size / tried
+    return round(steps * step + settings.epochs * costs.validation + costs.finish, 1)
+
+
+def _copies(plan: Plan) -> int:
+    """Return how many times a checkpoint holds the weights: themselves, the optimizer's, their average, the best."""
+    settings = plan.settings
+    slots = 2 if settings.optimizer in ("adam", "adamw") else 1
+    return 1 + slots + (settings.ema is not None) + (settings.patience is not None)
+
+
+def _training_memory(model: Classifier, data: Splits, plan: Plan, rows: list[LayerSummary]) -> int:
+    """Return the bytes that training takes beside what the process holds already; on a GPU the pictures' too."""
+    weights = _weight_bytes(model)
+    outputs = [row.activation_bytes for row in rows] or [0]
+    width = 2 if plan.settings.precision == "bf16" else 4
+    kept = KEPT * sum(outputs) * width / 4 * (plan.settings.batch_size or 1)
+    # where nothing is kept for a backward pass, a layer's input and output are there at a time
+    largest = max(before + after for before, after in zip([0, *outputs], outputs, strict=False))
+    measured = min(comfortable_batch(plan.spec), max(map(len, data.parts().values()))) * largest
+    # its gradient; a checkpoint is made in memory before it is written
+    own = weights * (_copies(plan) - 1 + 1 + _copies(plan))
+    pictures = data.train.images.numel() if next(model.parameters()).device.type == "cuda" else 0
+    return int(own + max(kept, measured) + pictures)
+
+
+def _weight_bytes(model: Classifier) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+
+
+def _disk(model: Classifier, data: Splits, plan: Plan) -> int:
+    """Return the bytes of the checkpoints kept and one more being written, the model file and the tables."""
+    rows = [name for part, pictures in data.parts().items() if part != "train" for name in pictures.names]
+    predictions = sum(map(len, rows)) + len(rows) * (CSV_ROW + len(", 0.000000") * len(data.classes))
+    files = sum(len(record.path) + CSV_ROW for record in data.files)
+    hashes = torch.int64.itemsize * len(data.train)
+    weights = (1 + (KEEP + 1) * _copies(plan)) * _weight_bytes(model)
+    return weights + predictions + files + hashes + OTHER_FILES
+
+
+def _require_disk(needed: int, out: Path) -> None:
+    here = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    free = shutil.disk_usage(here).free
+    if needed > free:
+        raise ResourceError(
+            f"the run folder needs up to {size_text(needed)}, {size_text(free)} are free",
+            where=out,
+            fix="free some space, or use another --out or a smaller --model",
+        )

@@ -23,6 +23,7 @@ app = App(
 app.command("striate.cli.train:command", name="train", help="Train on a data set or a folder of pictures.")
 app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a trained network on pictures with labels.")
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
+app.command("striate.cli.compare:command", name="compare", help="Say what differs between runs, and which is better.")
 app.command("striate.cli.curves:command", name="curves", help="Compare how runs learned, in a table and a figure.")
 app.command("striate.cli.inspect:command", name="inspect", help="Show a network, layer by layer.")
 app.command("striate.cli.data:app", name="data", help="List, show and fetch data sets.")

@@ -62,6 +62,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], lef
     return made
 
 
+def one_line(text: str) -> str:
+    """Return a name as it can stand in a line: what would break it, or cannot be printed, is spelt out."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def percent(share: float, interval: tuple[float, float]) -> str:
     """Return an accuracy with its 95 % interval: '92.43 % (95 %: 91.90–92.93)'."""
     return f"{100 * share:.2f} % (95 %: {100 * interval[0]:.2f}–{100 * interval[1]:.2f})"

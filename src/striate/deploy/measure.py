@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -23,7 +22,7 @@ from striate.data.sources.registry import locate_folder, subset_names
 from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
-from striate.runs.atomic import replace_file
+from striate.runs.atomic import replace_csv
 from striate.runs.folder import Run
 from striate.runs.model_file import load_model
 
@@ -194,8 +193,5 @@ def _renumbered(pictures: ImageDataset, spec: ImageSpec, where: str) -> ImageDat
 
 def write_predictions(path: Path, measured: Measurement) -> None:
     """Write each picture's probabilities as CSV, at once."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(prediction_header(measured.pictures.classes))
-    writer.writerows(prediction_rows(measured.result, measured.pictures))
-    replace_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    header = prediction_header(measured.pictures.classes)
+    replace_csv(path, chain([header], prediction_rows(measured.result, measured.pictures)))

@@ -14,16 +14,15 @@ predictions.csv   each measured picture with its probabilities
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
 from striate.data.sources import open_data
 from striate.models import Architecture
-from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
+from striate.runs.atomic import naming_disk_errors, replace_csv, replace_file, sync_directory, write_durably
 from striate.runs.costs import Costs
 from striate.runs.progress import Progress
 
@@ -281,11 +280,7 @@ class Run:
 
     def write_csv(self, name: str, header: list[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a CSV file into the folder, at once; odd bytes in file names survive."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(header)
-        writer.writerows(rows)
-        replace_file(self.path / name, text.getvalue().encode("utf-8", "surrogateescape"))
+        replace_csv(self.path / name, chain([header], rows))
 
 
 def _claim(temporary: Path, out: Path, name: str | None, default_name: str) -> Path:

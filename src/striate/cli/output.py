@@ -29,6 +29,10 @@ class _Console(Console):
         """Leave it to main() what a reader that went away means; rich would exit."""
         raise BrokenPipeError
 
+    def show_cursor(self, show: bool = True) -> bool:
+        """Leave the cursor where live lines are shown: before training Ctrl-C ends us at once, which would lose it."""
+        return False
+
 
 # what is printed holds paths: never broken into lines, no ':name:' made an emoji
 _LITERAL: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}

@@ -56,6 +56,7 @@ def command(
         from rich.live import Live
 
         from striate.cli.output import LiveLine, stderr, stopwatch
+        from striate.cli.reading import reading_shown
         from striate.core import clock
         from striate.runs.folder import newest_unfinished
         from striate.training import job as jobs
@@ -64,12 +65,14 @@ def command(
     console = stderr(quiet)
     if resume is not None:
         path = newest_unfinished(user_path(out)) if resume == "newest" else user_path(resume)
-        job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
+        with reading_shown(console):
+            job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
     else:
         assert data is not None
-        job = jobs.prepare(
-            data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe, started=clock.began()
-        )
+        with reading_shown(console):
+            job = jobs.prepare(
+                data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe, started=clock.began()
+            )
 
     for note in [*([stand_in] if stand_in else []), *job.data.notes, *job.run.notes]:
         console.print(f"note: {note}", markup=False)

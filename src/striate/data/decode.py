@@ -34,10 +34,11 @@ from striate.core.errors import DataError
 from striate.core.paths import to_type
 from striate.core.spec import ImageSpec, Interpolation, Resize
 from striate.data.jpeg import decode_plain
+from striate.data.png import has_damaged_pixels
 
 Pixels = NDArray[np.uint8]  # H W C
 
-DECODER = 1
+DECODER = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 MAX_BYTES = 256 * 2**20
@@ -104,6 +105,8 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
         if side is not None and comes_smaller(picture, side):
             picture.draft(None, (2 * side, 2 * side))
         picture.load()
+        if has_damaged_pixels(data):
+            raise ValueError("wrong checksum of the pixels")
     if _ORIENTED.isdisjoint(picture.info) and not hasattr(picture, "tag_v2"):  # TIFF keeps it among its own tags
         return picture  # Pillow would copy it
     try:

@@ -15,6 +15,7 @@ from striate.core.paths import file_status, is_there, to_type, user_path
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
+from striate.data.class_names import listed
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.sources import SOURCES, load_data, open_data
@@ -79,7 +80,19 @@ def measure(
     else:
         labelled = _part_of(_own_data(path, data_dir), part, spec)
     result = evaluate(loaded.model, labelled.pictures, spec, labelled.part)
-    return Measurement(result, labelled.pictures, (*labelled.notes, *_seen_in_training(path, labelled)))
+    notes = (*labelled.notes, *_without_pictures(result), *_seen_in_training(path, labelled))
+    return Measurement(result, labelled.pictures, notes)
+
+
+def _without_pictures(result: Evaluation) -> list[str]:
+    """Return a sentence on the classes that the figures say nothing of."""
+    missing = [score.name for score in result.per_class if not score.count]
+    told = len(result.per_class) - len(missing)
+    return (
+        [f"no picture of {listed(missing)}: figures are of {told:,} of {told + len(missing):,} classes"]
+        if missing
+        else []
+    )
 
 
 def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
@@ -123,7 +136,7 @@ def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
         resize=spec.resize,
         interpolation=spec.interpolation,
     )
-    return load_data(data, settings)
+    return load_data(data, settings, least=1)
 
 
 def _own_data(path: Path, data_dir: Path | None) -> Splits:
@@ -177,6 +190,9 @@ def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
             fix="measure on data of the same kind",
         )
     require_known(list(pictures.classes), spec, splits.name)
+    if not len(pictures):
+        fix = f"use --part {' or '.join(name for name, other in parts.items() if len(other)) or 'of other data'}"
+        raise DataError(f"no picture in the part '{chosen}'", where=splits.source or splits.name, fix=fix)
     return Labelled(chosen, _renumbered(pictures, spec, splits.name), ())
 
 

@@ -42,9 +42,12 @@ def read_answers(run: Run) -> list[Answer]:
     try:
         with open(file, newline="", encoding="utf-8", errors="surrogateescape") as opened:
             rows = csv.DictReader(opened, strict=True)
-            return [Answer(r["path"], r["part"], r["label"], r["prediction"], r["pixels"]) for r in rows]
+            answers = [Answer(r["path"], r["part"], r["label"], r["prediction"], r["pixels"]) for r in rows]
     except OSError as error:
         raise ModelFileError(f"cannot be read ({error.strerror})", where=file) from None
     except (csv.Error, KeyError) as error:
         reason = f"no column {error}" if isinstance(error, KeyError) else str(error)
         raise ModelFileError(f"damaged, or written by another version ({reason})", where=file) from None
+    if any(None in answer for answer in answers):
+        raise ModelFileError("damaged: a line is cut off", where=file)
+    return answers

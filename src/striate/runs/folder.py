@@ -40,6 +40,7 @@ from striate.data.sources import open_data
 from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_csv, replace_file, sync_directory, write_durably
 from striate.runs.costs import Costs
+from striate.runs.data_changes import data_changes
 from striate.runs.progress import Progress
 
 HASHES = "train.safetensors"
@@ -217,8 +218,9 @@ class Run:
         """
         splits = open_data(self.config.data, settings, settings.seed)
         if splits.fingerprint() != self.config.fingerprint:
+            changes = data_changes(self.path, self.training_hashes(), splits)
             raise DataError(
-                "the data have changed since the run began",
+                "\n".join(["the data have changed since the run began", *changes]),
                 where=self.config.data,
                 fix="put them back as they were; or start a new run, or evaluate on what is there now by naming it",
             )

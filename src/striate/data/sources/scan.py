@@ -14,6 +14,7 @@ from striate.core.errors import DataError
 from striate.core.paths import is_there, to_type
 from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
+from striate.data.reading import READING
 
 PART_NAMES = {
     "train": "train", "training": "train",
@@ -81,12 +82,13 @@ def list_folder(root: Path) -> Listing:
         ignored += [(path, "outside class folders") for path in loose]
     # a link back to any of these would give pictures a second, wrong class
     closed = {_identity(folder) for folder in [root, *parts.values(), *chain.from_iterable(class_folders.values())]}
-    files = [
-        (part, folder.name, path)
-        for part, folders in class_folders.items()
-        for folder in folders
-        for path in _pictures(folder, ignored, closed - {_identity(folder)})
-    ]
+    files = []
+    with READING.listing():
+        for part, folders in class_folders.items():
+            for folder in folders:
+                for path in _pictures(folder, ignored, closed - {_identity(folder)}):
+                    files.append((part, folder.name, path))
+                    READING.found += 1
     if not files:
         raise DataError("no pictures found", where=root, fix=LAYOUT)
     return Listing(root, files, {part: [f.name for f in folders] for part, folders in class_folders.items()}, ignored)

@@ -183,7 +183,7 @@ def test_i15_other_kinds_of_jpeg_are_decoded_or_named(marker: int) -> None:
     try:
         shape = view(data).shape
     except DataError:
-        with pytest.raises(DataError, match="damaged picture.*: picture\nfix: "):
+        with pytest.raises(DataError, match=r"damaged picture.*: picture\nfix: "):
             view(data)
     else:
         assert shape == (16, 16, 3)

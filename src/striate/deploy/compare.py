@@ -178,7 +178,7 @@ def _contestant(
         pictures={part: count for part, count in counts.items() if count},
         network=config.architecture.name + options + (" one logit" if config.architecture.one_logit else ""),
         epochs=len(metrics),
-        seconds=round(sum(float(line["seconds"]) for line in metrics), 3),
+        seconds=round(sum(float(line.get("seconds", 0)) for line in metrics), 3),
         correct=correct,
         accuracy=correct / len(truth),
         interval=wilson_interval(correct, len(truth)),

@@ -10,6 +10,7 @@ from striate.core.paths import to_type
 from striate.runs.folder import Run
 
 NAME = "predictions.csv"
+_COLUMNS = ("path", "part", "label", "prediction", "pixels")
 
 
 class Answer(NamedTuple):
@@ -42,12 +43,14 @@ def read_answers(run: Run) -> list[Answer]:
     try:
         with open(file, newline="", encoding="utf-8", errors="surrogateescape") as opened:
             rows = csv.DictReader(opened, strict=True)
-            answers = [Answer(r["path"], r["part"], r["label"], r["prediction"], r["pixels"]) for r in rows]
+            missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+            if missing:
+                raise csv.Error(f"no column {', '.join(missing)}")
+            answers = [Answer(*(row[column] for column in _COLUMNS)) for row in rows]
     except OSError as error:
         raise ModelFileError(f"cannot be read ({error.strerror})", where=file) from None
-    except (csv.Error, KeyError) as error:
-        reason = f"no column {error}" if isinstance(error, KeyError) else str(error)
-        raise ModelFileError(f"damaged, or written by another version ({reason})", where=file) from None
+    except csv.Error as error:
+        raise ModelFileError(f"damaged, or written by another version ({error})", where=file) from None
     if any(None in answer for answer in answers):
         raise ModelFileError("damaged: a line is cut off", where=file)
     return answers

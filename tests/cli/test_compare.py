@@ -81,6 +81,7 @@ def test_runs_on_other_splits_share_what_they_share(runs: list[Path], picture_fo
     for seed in ("1", "2"):
         options = ["--seed", seed, "--test-share", "0.5", "--out", str(tmp_path), "--name", seed, "--quiet"]
         assert main(["train", str(folder), *QUICK, *options]) == 0
+    capsys.readouterr()
     assert main(["compare", str(tmp_path / "1"), str(tmp_path / "2"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     names = [

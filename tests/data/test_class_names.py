@@ -13,7 +13,7 @@ from striate.data.class_names import class_notes, listed, look_alikes, spelt_out
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.sources import open_data
 
-names = st.text(min_size=1, max_size=6)
+names = st.text("aAäÄéßſﬁ①Åå가각 ,", min_size=1, max_size=6)
 
 
 def part(classes: tuple[str, ...], labels: list[int]) -> ImageDataset:

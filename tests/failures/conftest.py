@@ -65,7 +65,7 @@ def trained(tmp_path: Path, capsys) -> Callable[..., tuple[Path, str]]:
 
 
 @pytest.fixture
-def as_nobody() -> Iterator[Path]:
+def as_nobody(tmp_path: Path) -> Iterator[Path]:  # which is made before the privileges are given up
     """Go on as a user without privileges, for whom permissions count; return a folder that this user may write to."""
     place = Path(tempfile.mkdtemp())
     place.chmod(0o777)

@@ -27,10 +27,8 @@ from folder_state import state
 from mutated_pictures import write_mutated
 
 from striate.core.errors import DataError
-from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.decode import decode
-from striate.data.sources.folder import load_folder
 
 START = 60.0  # seconds a process may take until it answers for the first time
 PLANTED = ("crash", "hang", "TypeError")
@@ -94,6 +92,9 @@ def meet(planted: str) -> None:
 
 def fuzz(folder: Path, count: int, seed: int, limit: float, plant: bool) -> tuple[Counter[str], list[str], float, int]:
     """Return what became of the files by kind, what went wrong, the longest time and the most memory in MiB."""
+    from striate.core.settings import DataSettings
+    from striate.data.sources.folder import load_folder  # takes a second, which the workers need not wait for
+
     paths = write_mutated(folder, count, seed)
     before = state(folder)
     tally: Counter[str] = Counter()

@@ -51,6 +51,7 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_STARTS = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG", "GIF": b"GIF8", "TIFF": (b"II*\0", b"MM\0*")}
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTED = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"})
 _open_lock = threading.Lock()
@@ -100,7 +101,7 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
     Raises:
         DataError: Not one of the allowed formats, too many pixels, or damaged.
     """
-    with _naming_damage(where):
+    with _naming_damage(data, where):
         picture = _open(data, where)
         if side is not None and comes_smaller(picture, side):
             picture.draft(None, (2 * side, 2 * side))
@@ -122,7 +123,7 @@ def comes_smaller(picture: Image.Image, side: int) -> bool:
 
 def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:
     """Return (width, height), not turned upright, and Pillow's mode of a picture, from its header; DataError."""
-    with _naming_damage(where):
+    with _naming_damage(data, where):
         picture = _open(data, where)
         return picture.size, picture.mode
 
@@ -141,18 +142,18 @@ def _open(data: bytes, where: object) -> Image.Image:
 
 
 @contextmanager
-def _naming_damage(where: object) -> Iterator[None]:
+def _naming_damage(data: bytes, where: object) -> Iterator[None]:
     """Turn whatever Pillow raises into a DataError."""
     try:
         yield
     except Image.DecompressionBombError as error:
         raise _too_large(str(error), where) from None
     except UnidentifiedImageError:
-        raise DataError(
-            f"not a picture of an allowed format ({', '.join(FORMATS)})",
-            where=where,
-            fix="convert or remove it",
-        ) from None
+        kind = next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
+        what = f"not a picture of an allowed format ({', '.join(FORMATS)})"
+        if kind is not None:
+            what = f"damaged picture, or an unusual kind of {kind} (it begins like one)"
+        raise DataError(what, where=where, fix="convert or remove it") from None
     except DataError:
         raise
     except MemoryError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.paths import tell_apart
@@ -187,7 +188,14 @@ def _contestant(
 
 
 def _class_scores(truth: Sequence[Classes], said: Sequence[Classes], classes: Sequence[str]) -> list[ClassScore]:
-    truly, predicted = (torch.tensor([[name in one for name in classes] for one in of]) for of in (truth, said))
+    numbers = {name: number for number, name in enumerate(classes)}
+
+    def flags(of: Sequence[Classes]) -> Tensor:  # N K
+        places = [(row, numbers[name]) for row, one in enumerate(of) for name in one]
+        rows, columns = torch.tensor(places, dtype=torch.int64).reshape(-1, 2).unbind(1)
+        return torch.zeros(len(of), len(classes), dtype=torch.bool).index_put_((rows, columns), torch.tensor(True))
+
+    truly, predicted = flags(truth), flags(said)
     return scores_from_counts(classes, (truly & predicted).sum(0), truly.sum(0), predicted.sum(0))
 
 

@@ -192,7 +192,7 @@ def _pictures(
         try:
             with os.scandir(here) as found:
                 # what an entry is comes with its name: asking for each of a million files would take a minute
-                entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+                entries = sorted((entry.name, _is_folder(entry), entry.is_symlink()) for entry in found)
         except OSError as error:
             fix = to_type("chmod", "u+rx", error.filename)
             raise DataError("folder may not be read", where=error.filename, fix=fix) from None
@@ -212,6 +212,13 @@ def _pictures(
             else:
                 yield f"{here}{os.sep}{name}"
         waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> Iterator[Path]:

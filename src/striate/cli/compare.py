@@ -13,7 +13,7 @@ from striate.core.paths import user_path
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from striate.deploy.compare import Comparison, Contestant, Pair
+    from striate.deploy.comparison import Comparison, Contestant, Pair
 
 SHOWN = 10  # pictures that flipped, of each kind
 _COLUMNS = ["run", "against", "change", "path", "label", "prediction", "prediction of the other"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 
 from cyclopts import App, CycloptsError
 
@@ -83,7 +84,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _prepare_streams() -> None:
-    """Make sure that names can be written which the streams' encoding lacks."""
+    """Make sure that names can be written which the streams' encoding lacks, and that nobody writes but us."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata, without a file's name
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -28,7 +28,7 @@ def mcnemar_exact(lost: int, gained: int) -> float:
     for k in range(min(lost, gained)):
         ways = ways * (total - k) // (k + 1)
         sum_of_ways += ways
-    return min(1.0, 2 * sum_of_ways / 2**total)
+    return min(1.0, 2 * sum_of_ways / (1 << total))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -29,7 +29,7 @@ def test_three_hundred_damaged_pictures_are_decoded_or_refused() -> None:
 
 
 def test_the_harness_finds_a_crash_a_hang_and_an_error_of_another_kind() -> None:
-    code, numbers, output = fuzz(60, "--plant", "--limit", "0.5")
+    code, numbers, output = fuzz(60, "--plant", "--limit", "0.3")
     assert code == 1, output
     assert numbers[3] == 3, output
     for told in ("the process died", "no answer in time", "TypeError"):

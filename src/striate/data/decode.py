@@ -52,6 +52,7 @@ _RESAMPLING = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _STARTS = {"JPEG": (b"\xff\xd8\xff",), "PNG": (b"\x89PNG",), "GIF": (b"GIF8",), "TIFF": (b"II*\0", b"MM\0*")}
+_EIGHT_BITS = np.round(np.arange(65536) / 257).astype(np.uint8)  # of 16
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTED = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"})
 _open_lock = threading.Lock()
@@ -195,17 +196,18 @@ def _values(picture: Image.Image, channels: int) -> Pixels:
 
 def _to_eight_bits(picture: Image.Image, where: object) -> Pixels:
     values = np.asarray(picture)
-    if not np.isfinite(values).all():
+    whole = picture.mode != "F"
+    if not whole and not np.isfinite(values).all():
         raise DataError("floating-point picture contains NaN or infinity", where=where, fix="replace or remove it")
     low, high = float(values.min()), float(values.max())
-    limit = (1.0 if high <= 1 else 255.0) if picture.mode == "F" else 65535.0
+    limit = 65535.0 if whole else 1.0 if high <= 1 else 255.0
     if low < 0 or high > limit:
         raise DataError(
             f"pixel values from {low:g} to {high:g}: expected 0 … 65535 (whole) or 0 … 1 (floating point)",
             where=where,
             fix="save the picture with 8 or 16 bits per channel",
         )
-    return np.round(values * (255.0 / limit)).astype(np.uint8)
+    return _EIGHT_BITS[values] if whole else np.round(values * (255.0 / limit)).astype(np.uint8)
 
 
 def fit(

@@ -155,4 +155,5 @@ def _conclusion(pair: Pair) -> str:
         return "distinguishable"
     if pair.needed is None:
         return "not distinguishable: equally many right"
-    return f"not distinguishable; about {pair.needed:,} such pictures would tell this difference (power 80 %)"
+    needed = float(f"{pair.needed:.2g}")  # from counts as small as these
+    return f"not distinguishable; about {needed:,.0f} such pictures would tell this difference (power 80 %)"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from striate.cli.main import main
 from striate.cli.reading import ReadingLine
 from striate.core.settings import DataSettings
 from striate.data.parallel import decode_here
@@ -48,14 +47,11 @@ def test_the_progress_is_shown_and_ctrl_c_ends_the_reading_within_two_seconds(sl
     assert not (slow.parent / "runs").exists()
 
 
-def test_without_a_terminal_nothing_is_shown(picture_folder) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "striate.cli.entry", "data", "show", str(picture_folder(cats=3, dogs=3))],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert "reading" not in done.stdout
+def test_without_a_terminal_nothing_is_shown(picture_folder, capsys) -> None:
+    assert main(["data", "show", str(picture_folder(cats=3, dogs=3))]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "reading" not in out
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

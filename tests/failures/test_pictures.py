@@ -6,7 +6,9 @@ import csv
 import io
 import os
 import stat
+import struct
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -248,3 +250,17 @@ def test_i26_where_a_picture_was_taken_is_neither_kept_nor_told(trained, tmp_pat
     kept = b"".join(path.read_bytes() for path in run.rglob("*") if path.is_file())
     for told in (kept, out.encode(), err.encode()):
         assert secret.encode() not in told
+
+
+def test_odd_metadata_is_not_complained_of_beside_our_messages(tmp_path: Path, make_spec, save_untrained) -> None:
+    data = bytearray(encoded(picture(), "TIFF"))
+    rows_per_strip = data.index(struct.pack("<HH", 278, 4)) + 4
+    data[rows_per_strip : rows_per_strip + 4] = struct.pack("<I", 2**20)
+    (tmp_path / "odd.tif").write_bytes(data)
+    with pytest.warns(UserWarning, match="larger than file"), Image.open(tmp_path / "odd.tif") as opened:
+        opened.getexif()
+    model = save_untrained(make_spec(channels=3, side=16, classes=2))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert main(["predict", str(model), str(tmp_path / "odd.tif"), "--device", "cpu"]) in (0, 3)
+    assert told == []

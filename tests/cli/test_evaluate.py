@@ -92,3 +92,19 @@ def test_a_place_for_predictions_that_cannot_be_is_told(model: Path, picture_fol
     Path("loop.csv").symlink_to("loop.csv")
     assert main(["evaluate", str(model), str(folder), "--predictions", odd]) == 2
     assert odd in capsys.readouterr().err
+
+
+def test_one_class_of_a_named_data_set_is_enough(tmp_path: Path, capsys) -> None:
+    options = ["--epochs", "1", "--first", "200", "--precision", "fp32", "--device", "cpu", "--out", str(tmp_path)]
+    assert main(["train", "digits", *options, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "digits"), "digits:3", "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    (three,) = (score for score in result["per_class"] if score["count"])
+    assert (three["name"], three["count"]) == ("3", result["count"])
+    whole = json.loads((tmp_path / "digits" / "evaluation.json").read_text())["test"]["per_class"]
+    assert three["recall"] == result["accuracy"] == whole[3]["recall"]
+    assert "no picture of 0, 1, 2, 4, 5, 6, 7, 8, 9: figures are of 1 of 10 classes" in err
+    assert main(["evaluate", str(tmp_path / "digits"), "digits:3,eleven"]) == 2
+    assert "eleven" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -112,3 +113,15 @@ def test_a_kill_at_any_moment_leaves_nothing_that_is_trusted(picture_folder, kep
     train = load_folder(root, PLAIN).train
     assert np.array_equal(train.images.numpy(), pixels(root, train.names))
     assert [path.suffix for path in kept.iterdir()] == [".pixels"]
+
+
+def test_what_another_process_is_writing_is_left_to_it_however_long_that_takes(picture_folder, kept) -> None:
+    kept.mkdir(parents=True)
+    unfinished = kept / "another.unfinished"
+    with open(unfinished, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.utime(unfinished, (0, 0))
+        load_folder(picture_folder(cats=2, dogs=2), PLAIN)
+        assert unfinished.exists()
+    load_folder(picture_folder(root="more", cats=2, dogs=2), PLAIN)
+    assert not unfinished.exists()

@@ -226,3 +226,58 @@ def test_predictions_are_written_with_each_pictures_true_class(model, picture_fo
     ]
     for row, probabilities in zip(rows, measured.result.probabilities.tolist(), strict=True):
         assert row["prediction"] == CLASSES[int(np.argmax(probabilities))]
+
+
+@pytest.fixture
+def digits_model(make_spec, save_untrained) -> Path:
+    """Return the model file of a network that knows the digits, in an order of its own, and 'x'."""
+    classes = ("x", *(str(digit) for digit in reversed(range(10))))
+    return save_untrained(make_spec(channels=1, side=8, classes=11).model_copy(update={"classes": classes}))
+
+
+@pytest.mark.parametrize("subset", ["3", "3,8", "8,3"])
+def test_classes_of_named_data_are_matched_by_name_even_a_single_one(digits_model, subset: str) -> None:
+    whole = measure(digits_model, "digits", device="cpu")
+    some = measure(digits_model, f"digits:{subset}", device="cpu")
+    wanted = set(subset.split(","))
+    scores = {score.name: score for score in whole.result.per_class}
+    assert {score.name: score.count for score in some.result.per_class if score.count} == {
+        name: scores[name].count for name in wanted
+    }
+    assert some.result.count == sum(scores[name].count for name in wanted)
+    assert [score.recall for score in some.result.per_class if score.count] == pytest.approx(
+        [score.recall for score in whole.result.per_class if score.name in wanted]
+    )
+    (note,) = some.notes
+    assert note.startswith("no picture of x")
+    assert f"{len(wanted)} of 11 classes" in note
+
+
+def test_named_data_with_classes_that_the_network_lacks_say_what_can_be_measured(make_spec, save_untrained) -> None:
+    spec = make_spec(channels=1, side=8, classes=2).model_copy(update={"classes": ("8", "3")})
+    model = save_untrained(spec)
+    with pytest.raises(DataError, match="does not know: 0, 1, 2, 4") as caught:
+        measure(model, "digits", device="cpu")
+    assert caught.value.fix
+    assert "DATA:3,8" in caught.value.fix
+    assert measure(model, "digits:3,8", device="cpu").result.count > 0
+
+
+def test_a_class_in_another_spelling_is_told_as_such(model, picture_folder) -> None:
+    with pytest.raises(DataError, match="does not know: Cats") as caught:
+        measure(model, str(picture_folder(Cats=2, dogs=2)), device="cpu")
+    assert caught.value.fix == "call them as the network does: 'Cats' and 'cats'"
+
+
+def test_a_part_that_the_subset_leaves_empty_is_refused(model, monkeypatch) -> None:
+    from striate.data.dataset import ImageDataset, Splits
+    from striate.deploy import measure as module
+
+    def part(*labels: int) -> ImageDataset:
+        images = torch.zeros(len(labels), 3, 16, 16, dtype=torch.uint8)
+        return ImageDataset(images, torch.tensor(labels, dtype=torch.int64), ("dogs",), ["x"] * len(labels))
+
+    monkeypatch.setattr(module, "load_data", lambda *_, **__: Splits("zoo", part(0), test=part()))
+    with pytest.raises(DataError, match="no picture in the part 'test'") as caught:
+        measure(model, "digits:3", device="cpu")
+    assert caught.value.fix == "use --part train"

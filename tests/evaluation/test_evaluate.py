@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from hashlib import blake2b
 
 import pytest
 import torch
@@ -136,13 +137,15 @@ def test_summary_is_plain_json_that_agrees_with_the_pictures(model, data, spec):
 def test_prediction_rows_hold_each_picture_under_its_columns(model, data, spec):
     result = evaluate(model, data, spec, "test")
     header = prediction_header(CLASSES)
-    assert header == ["path", "part", "index", "label", "prediction", "p(cat)", "p(dog)", "p(a,b)"]
+    assert header == ["path", "part", "index", "label", "prediction", "p(cat)", "p(dog)", "p(a,b)", "pixels"]
     rows = [dict(zip(header, row, strict=True)) for row in prediction_rows(result, data)]
     assert [row["path"] for row in rows] == data.names
     assert [row["index"] for row in rows] == list(range(COUNT))
     assert {row["part"] for row in rows} == {"test"}
     assert [row["label"] for row in rows] == [CLASSES[label] for label in data.labels]
     assert sum(row["label"] == row["prediction"] for row in rows) == result.correct
+    hashes = [blake2b(image.numpy().tobytes(), digest_size=8).digest() for image in data.images]
+    assert [bytes.fromhex(str(row["pixels"]))[::-1] for row in rows] == hashes
     for row, probabilities in zip(rows, plain_logits(model, data, spec).softmax(1).tolist(), strict=True):
         assert row["prediction"] == CLASSES[probabilities.index(max(probabilities))]
         shares = [row[f"p({name})"] for name in CLASSES]

@@ -23,7 +23,7 @@ from striate.data.augment.mix import Mix, apply_mix
 from striate.data.dataset import ImageDataset, Splits
 from striate.evaluation import evaluate
 from striate.training import loop
-from striate.training.balance import CAP, choose_balance, class_weights, classes_not_measured, positive_weights
+from striate.training.balance import CAP, choose_balance, class_weights, positive_weights
 from striate.training.job import prepare, resume
 from striate.training.loss import binary_cross_entropy, cross_entropy
 from striate.training.plan import make_plan
@@ -186,15 +186,6 @@ def test_what_is_given_wins_and_sampling_label_sets_is_refused() -> None:
     assert make_plan(TrainSettings(epochs=1, balance="weights"), data).settings.balance == "weights"
     with pytest.raises(SettingsError, match="balance sampling"):
         make_plan(TrainSettings(epochs=1, balance="sampling"), data)
-
-
-def test_classes_that_a_held_out_part_lacks_are_told_in_one_sentence() -> None:
-    whole, lacking = part([5, 5, 5]), part([3, 2, 0])
-    lacking = ImageDataset(lacking.images, lacking.labels, whole.classes, lacking.names)
-    (told,) = classes_not_measured(Splits("x", whole, val=lacking, test=lacking))
-    assert told.startswith("val has no picture of c; test has no picture of c")
-    assert "n/a" in told
-    assert not classes_not_measured(Splits("x", whole, val=whole))
 
 
 # whole runs

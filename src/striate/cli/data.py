@@ -46,13 +46,15 @@ def show(
 ) -> None:
     """Show parts, counts, size and statistics of a data set, and a contact sheet with its augmentation."""
     parsed, _ = merge(config, settings)
-    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stdout, table
+    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout, table
+    from striate.cli.reading import reading_shown
     from striate.data.sources import open_data
     from striate.training.plan import make_plan
 
     if figure is not None:
         require_free(figure, FIGURE_SUFFIXES)
-    splits = open_data(data, parsed, parsed.seed)
+    with reading_shown(stderr()):
+        splits = open_data(data, parsed, parsed.seed)
     mean, std = splits.train.mean_std()
     counts = {name: part.class_counts() for name, part in splits.parts().items()}
     if figure is not None:

@@ -43,13 +43,15 @@ def command(
     """
     with importing():
         from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout
+        from striate.cli.reading import reading_shown
         from striate.deploy.measure import measure, write_predictions
 
     if predictions is not None:
         require_free(predictions, (".csv",))
     if figure is not None:
         require_free(figure, FIGURE_SUFFIXES)
-    measured = measure(run, data, part, data_dir, device, skip_bad)
+    with reading_shown(stderr()):
+        measured = measure(run, data, part, data_dir, device, skip_bad)
     if predictions is not None:
         write_predictions(predictions, measured)
     if figure is not None:

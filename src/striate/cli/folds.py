@@ -94,12 +94,14 @@ def _train(
     console: Console,
     quiet: bool,
 ) -> None:
+    from striate.cli.reading import reading_shown
     from striate.cli.train import follow
     from striate.runs.folder import Run
     from striate.training.take_up import take_up
 
     console.print(f"fold {settings.fold}/{settings.folds}   {out / name}", markup=False)
-    job = take_up(data, settings, given=given, out=out, name=name, started=started)
+    with reading_shown(console):
+        job = take_up(data, settings, given=given, out=out, name=name, started=started)
     if job is None:
         run = Run.open(out / name)
         run.open_data(run.config.settings)  # which says where they have changed since

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 
 from cyclopts import App, CycloptsError
 
@@ -23,6 +24,7 @@ app = App(
 app.command("striate.cli.train:command", name="train", help="Train on a data set, or a folder or table of pictures.")
 app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a trained network on pictures with labels.")
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
+app.command("striate.cli.compare:command", name="compare", help="Say what differs between runs, and which is better.")
 app.command("striate.cli.curves:command", name="curves", help="Compare how runs learned, in a table and a figure.")
 app.command("striate.cli.inspect:command", name="inspect", help="Show a network, layer by layer.")
 app.command("striate.cli.data:app", name="data", help="List, show and fetch data sets.")
@@ -82,7 +84,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _prepare_streams() -> None:
-    """Make sure that names can be written which the streams' encoding lacks."""
+    """Make sure that names can be written which the streams' encoding lacks, and that nobody writes but us."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata, without a file's name
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

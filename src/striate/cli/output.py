@@ -32,6 +32,10 @@ class _Console(Console):
         """Leave it to main() what a reader that went away means; rich would exit."""
         raise BrokenPipeError
 
+    def show_cursor(self, show: bool = True) -> bool:
+        """Leave the cursor where live lines are shown: before training Ctrl-C ends us at once, which would lose it."""
+        return False
+
 
 # what is printed holds paths: never broken into lines, no ':name:' made an emoji
 _LITERAL: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}
@@ -63,6 +67,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], lef
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
+
+
+def one_line(text: str) -> str:
+    """Return a name as it can stand in a line: what would break it, or cannot be printed, is spelt out."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def percent(share: float, interval: tuple[float, float]) -> str:

@@ -71,6 +71,7 @@ def command(
 
     with importing():
         from striate.cli.output import stderr, stopwatch
+        from striate.cli.reading import reading_shown
         from striate.core import clock
         from striate.runs.folder import newest_unfinished
         from striate.training import job as jobs
@@ -79,16 +80,20 @@ def command(
     console = stderr(quiet)
     if resume is not None:
         path = newest_unfinished(user_path(out)) if resume == "newest" else user_path(resume)
-        job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
+        with reading_shown(console):
+            job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
     elif dry_run:
         assert data is not None
-        _foretell(jobs.foresee(data, parsed, user_path(out), clock.began()), json, quiet)
+        with reading_shown(console):
+            outlook = jobs.foresee(data, parsed, user_path(out), clock.began())
+        _foretell(outlook, json, quiet)
         return
     else:
         assert data is not None
-        job = jobs.prepare(
-            data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe, started=clock.began()
-        )
+        with reading_shown(console):
+            job = jobs.prepare(
+                data, parsed, given=given, out=user_path(out), name=name, unnamed=recipe, started=clock.began()
+            )
 
     for note in notes:
         console.print(f"note: {note}", markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import reprlib
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from striate.core.errors import SettingsError, StriateError
@@ -46,6 +47,21 @@ def file_status(path: Path, kind: type[StriateError]) -> os.stat_result | None:
     except (OSError, ValueError) as error:  # ValueError: a character that no path can hold
         reason = error.strerror if isinstance(error, OSError) else error
         raise kind(f"path cannot be used ({reason})", where=path, fix="check the path and its permissions") from None
+
+
+def tell_apart(paths: Sequence[Path]) -> list[str]:
+    """Return each path's shortest end that no other of the paths has; equal paths get equal texts."""
+
+    def end(path: Path, length: int) -> tuple[str, ...]:
+        return path.parts[-length:]
+
+    def shortest(path: Path) -> str:
+        others = {other for other in paths if other != path}
+        lengths = range(1, len(path.parts))
+        length = next((n for n in lengths if all(end(path, n) != end(o, n) for o in others)), len(path.parts))
+        return str(Path(*end(path, length)))
+
+    return [shortest(path) for path in paths]
 
 
 def to_type(*words: object) -> str:

@@ -13,6 +13,7 @@ Nothing here is needed: where no cache can be written, pictures are decoded into
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -44,7 +45,7 @@ LIMIT = 10 * 2**30  # bytes of all that is kept …
 LIMIT_SHARE = 0.1  # … and share of the disk's free space, whichever is less
 SUFFIX = ".pixels"
 _UNFINISHED = ".unfinished"
-_STALE = 3600.0  # seconds after which a file that nobody goes on writing is left over from a kill
+_STALE = 60.0  # seconds between a file's last write and its renaming at most, while nobody holds it
 _TICK = 0.02  # seconds; a change within one tick of the file system's clock leaves the time of change as it was
 _BLOCK = 2**25  # bytes under one checksum
 _SPEC_FIELDS = {"channels", "height", "width", "resize", "interpolation", "background", "crop"}
@@ -170,6 +171,8 @@ def _build(
     unfinished = Path(name)
     try:
         with open(descriptor, "wb", buffering=0) as file, Decoders(spec, len(paths), encoded) as decoders:
+            with suppress(OSError):  # not all file systems have locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             errors = _write(file, key, paths, spec, decoders)
         passing = any(isinstance(error, PassingError) for error in errors)
         if passing or _stamps(paths) != stamps:  # true for this run, but not for the next
@@ -295,8 +298,9 @@ def _evict(used: Path) -> None:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove what killed processes left."""
+    """Remove what killed processes left: files that no process holds."""
     for path in folder.glob(f"*{_UNFINISHED}"):
-        with suppress(OSError):
+        with suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where its writer is at work
             if time.time() - path.stat().st_mtime > _STALE:
                 path.unlink()

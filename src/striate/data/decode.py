@@ -34,10 +34,11 @@ from striate.core.errors import DataError
 from striate.core.paths import to_type
 from striate.core.spec import ImageSpec, Interpolation, Resize
 from striate.data.jpeg import decode_plain
+from striate.data.png import has_damaged_pixels
 
 Pixels = NDArray[np.uint8]  # H W C
 
-DECODER = 1
+DECODER = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 MAX_BYTES = 256 * 2**20
@@ -50,6 +51,8 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_STARTS = {"JPEG": (b"\xff\xd8\xff",), "PNG": (b"\x89PNG",), "GIF": (b"GIF8",), "TIFF": (b"II*\0", b"MM\0*")}
+_EIGHT_BITS = np.round(np.arange(65536) / 257).astype(np.uint8)  # of 16
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTED = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"})
 _open_lock = threading.Lock()
@@ -99,11 +102,13 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
     Raises:
         DataError: Not one of the allowed formats, too many pixels, or damaged.
     """
-    with _naming_damage(where):
+    with _naming_damage(data, where):
         picture = _open(data, where)
         if side is not None and comes_smaller(picture, side):
             picture.draft(None, (2 * side, 2 * side))
         picture.load()
+        if has_damaged_pixels(data):
+            raise ValueError("wrong checksum of the pixels")
     if _ORIENTED.isdisjoint(picture.info) and not hasattr(picture, "tag_v2"):  # TIFF keeps it among its own tags
         return picture  # Pillow would copy it
     try:
@@ -119,7 +124,7 @@ def comes_smaller(picture: Image.Image, side: int) -> bool:
 
 def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:
     """Return (width, height), turned upright, and Pillow's mode of a picture, from its header; DataError."""
-    with _naming_damage(where):
+    with _naming_damage(data, where):
         picture = _open(data, where)
     width, height = picture.size
     with suppress(Exception):  # broken EXIF says nothing about the pixels
@@ -142,18 +147,18 @@ def _open(data: bytes, where: object) -> Image.Image:
 
 
 @contextmanager
-def _naming_damage(where: object) -> Iterator[None]:
+def _naming_damage(data: bytes, where: object) -> Iterator[None]:
     """Turn whatever Pillow raises into a DataError."""
     try:
         yield
     except Image.DecompressionBombError as error:
         raise _too_large(str(error), where) from None
     except UnidentifiedImageError:
-        raise DataError(
-            f"not a picture of an allowed format ({', '.join(FORMATS)})",
-            where=where,
-            fix="convert or remove it",
-        ) from None
+        kind = next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
+        what = f"not a picture of an allowed format ({', '.join(FORMATS)})"
+        if kind is not None:
+            what = f"damaged picture, or an unusual kind of {kind} (it begins like one)"
+        raise DataError(what, where=where, fix="convert or remove it") from None
     except DataError:
         raise
     except MemoryError:
@@ -195,17 +200,18 @@ def _values(picture: Image.Image, channels: int) -> Pixels:
 
 def _to_eight_bits(picture: Image.Image, where: object) -> Pixels:
     values = np.asarray(picture)
-    if not np.isfinite(values).all():
+    whole = picture.mode != "F"
+    if not whole and not np.isfinite(values).all():
         raise DataError("floating-point picture contains NaN or infinity", where=where, fix="replace or remove it")
     low, high = float(values.min()), float(values.max())
-    limit = (1.0 if high <= 1 else 255.0) if picture.mode == "F" else 65535.0
+    limit = 65535.0 if whole else 1.0 if high <= 1 else 255.0
     if low < 0 or high > limit:
         raise DataError(
             f"pixel values from {low:g} to {high:g}: expected 0 … 65535 (whole) or 0 … 1 (floating point)",
             where=where,
             fix="save the picture with 8 or 16 bits per channel",
         )
-    return np.round(values * (255.0 / limit)).astype(np.uint8)
+    return _EIGHT_BITS[values] if whole else np.round(values * (255.0 / limit)).astype(np.uint8)
 
 
 def fit(

@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import chain
 from queue import SimpleQueue
 from types import TracebackType
 
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from striate.core.errors import DataError
 from striate.core.spec import ImageSpec
 from striate.data.decode import PassingError, decode, read_bytes
+from striate.data.reading import READING
 
 Batch = NDArray[np.uint8]  # N C H W
 Errors = list[DataError | None]
@@ -113,13 +113,16 @@ class Decoders:
         for helper in self._helpers:
             self._idle.put(helper)
         self._pool = ThreadPoolExecutor(threads + len(self._helpers))
+        self._told = READING.decoding(files)
 
     def __enter__(self) -> Decoders:
+        self._told.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._told.__exit__(kind, error, trace)
         self._pool.shutdown(cancel_futures=True)
         for helper in self._helpers:
             helper.close()
@@ -135,7 +138,11 @@ class Decoders:
             finally:
                 self._idle.put(worker)
 
-        return list(chain.from_iterable(self._pool.map(one, range(0, len(paths), self.chunk))))
+        errors: Errors = []
+        for part in self._pool.map(one, range(0, len(paths), self.chunk)):
+            errors += part
+            READING.done += len(part)
+        return errors
 
 
 class Helper:

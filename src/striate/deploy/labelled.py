@@ -11,6 +11,7 @@ import torch
 from striate.core.errors import DataError, SettingsError
 from striate.core.spec import ImageSpec
 from striate.data.cache import read_pictures
+from striate.data.class_names import listed, look_alikes, spelt_out
 from striate.data.dataset import ImageDataset
 from striate.data.parallel import require_readable
 from striate.data.sources.scan import LAYOUT, Listing, ignored_summary, is_hidden, list_folder, part_name
@@ -112,15 +113,20 @@ def _list(folder: Path) -> Listing:
     return listing
 
 
-def require_known(names: list[str], spec: ImageSpec, where: object) -> None:
+def require_known(names: Sequence[str], spec: ImageSpec, where: object) -> None:
     """Refuse names of classes that the network does not have: DataError, all at once."""
-    unknown = [name for name in dict.fromkeys(names) if name not in spec.classes]
-    if unknown:
-        raise DataError(
-            f"classes that the network does not know: {', '.join(unknown)}",
-            where=where,
-            fix=f"leave their pictures out; its classes are {', '.join(spec.classes)}",
-        )
+    names = list(dict.fromkeys(names))
+    unknown = [name for name in names if name not in spec.classes]
+    if not unknown:
+        return
+    known = [name for name in names if name in spec.classes]
+    fix = f"leave their pictures out; its classes are {listed(spec.classes)}"
+    if known:
+        fix += f"; the others alone are  DATA:{','.join(known)}"
+    alike = [group for group in look_alikes([*unknown, *spec.classes]) if set(group) & set(unknown)]
+    if alike:
+        fix = f"call them as the network does: {'; '.join(map(spelt_out, alike))}"
+    raise DataError(f"classes that the network does not know: {', '.join(unknown)}", where=where, fix=fix)
 
 
 def _unreadable(error: OSError) -> DataError:

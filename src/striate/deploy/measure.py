@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from striate.core.paths import file_status, is_there, to_type, user_path
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
+from striate.data.class_names import listed
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.sources import SOURCES, load_data, open_data
@@ -25,7 +25,7 @@ from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_lab
 from striate.deploy.labelled_table import has_parts, read_labelled_table
 from striate.evaluation import Evaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
-from striate.runs.atomic import replace_file
+from striate.runs.atomic import replace_csv
 from striate.runs.folder import Run
 from striate.runs.model_file import load_model
 
@@ -83,7 +83,19 @@ def measure(
     else:
         labelled = _part_of(_own_data(path, data_dir), part, spec)
     result = evaluate(loaded.model, labelled.pictures, spec, labelled.part)
-    return Measurement(result, labelled.pictures, (*labelled.notes, *_seen_in_training(path, labelled)))
+    notes = (*labelled.notes, *_without_pictures(result), *_seen_in_training(path, labelled))
+    return Measurement(result, labelled.pictures, notes)
+
+
+def _without_pictures(result: Evaluation) -> list[str]:
+    """Return a sentence on the classes that the figures say nothing of."""
+    missing = [score.name for score in result.per_class if not score.count]
+    told = len(result.per_class) - len(missing)
+    return (
+        [f"no picture of {listed(missing)}: figures are of {told:,} of {told + len(missing):,} classes"]
+        if missing
+        else []
+    )
 
 
 def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
@@ -141,7 +153,7 @@ def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
         resize=spec.resize,
         interpolation=spec.interpolation,
     )
-    return load_data(data, settings)
+    return load_data(data, settings, least=1)
 
 
 def _own_data(path: Path, data_dir: Path | None) -> Splits:
@@ -196,6 +208,9 @@ def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
             fix="measure on data of the same kind",
         )
     require_known(list(pictures.classes), spec, splits.name)
+    if not len(pictures):
+        fix = f"use --part {' or '.join(name for name, other in parts.items() if len(other)) or 'of other data'}"
+        raise DataError(f"no picture in the part '{chosen}'", where=splits.source or splits.name, fix=fix)
     return Labelled(chosen, _renumbered(pictures, spec, splits.name), ())
 
 
@@ -212,8 +227,5 @@ def _renumbered(pictures: ImageDataset, spec: ImageSpec, where: str) -> ImageDat
 
 def write_predictions(path: Path, measured: Measurement) -> None:
     """Write each picture's probabilities as CSV, at once."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(prediction_header(measured.pictures.classes))
-    writer.writerows(prediction_rows(measured.result, measured.pictures))
-    replace_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    header = prediction_header(measured.pictures.classes)
+    replace_csv(path, chain([header], prediction_rows(measured.result, measured.pictures)))

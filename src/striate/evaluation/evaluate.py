@@ -11,6 +11,7 @@ from torch import Tensor
 
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, label_texts
+from striate.data.duplicates import picture_hashes
 from striate.data.loader import comfortable_batch, in_order
 from striate.evaluation.decision import decide, is_right, to_probabilities
 from striate.evaluation.macro import balanced_loss
@@ -82,12 +83,13 @@ def from_logits(logits: Tensor, labels: Tensor, classes: tuple[str, ...], part: 
 
 def prediction_header(classes: tuple[str, ...]) -> list[str]:
     """Return the columns of predictions.csv."""
-    return ["path", "part", "index", "label", "prediction", *(f"p({name})" for name in classes)]
+    return ["path", "part", "index", "label", "prediction", *(f"p({name})" for name in classes), "pixels"]
 
 
 def prediction_rows(evaluation: Evaluation, data: ImageDataset) -> Iterator[list[object]]:
-    """Yield one row per picture: name, part, number, true class or classes, predicted ones, probabilities."""
+    """Yield one row per picture: name, part, number, true class or classes, predicted ones, probabilities, hash."""
     said = (label_texts(labels, data.classes) for labels in (data.labels, evaluation.predictions))
-    columns = zip(data.names, *said, evaluation.probabilities.tolist(), strict=True)
-    for index, (name, label, prediction, row) in enumerate(columns):
-        yield [name, evaluation.part, index, label, prediction, *(f"{p:.6f}" for p in row)]
+    hashes = (f"{number % 2**64:016x}" for number in picture_hashes(data.images).tolist())
+    columns = zip(data.names, *said, evaluation.probabilities.tolist(), hashes, strict=True)
+    for index, (name, label, prediction, row, pixels) in enumerate(columns):
+        yield [name, evaluation.part, index, label, prediction, *(f"{p:.6f}" for p in row), pixels]

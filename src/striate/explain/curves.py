@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from striate.core.errors import ModelFileError, SettingsError
+from striate.core.paths import tell_apart
 from striate.explain.lettering import families, printable, wrapped
 from striate.runs.ending import read_ending
 from striate.runs.folder import Run
@@ -136,21 +137,6 @@ def _epochs(run: Run) -> int:
     if ending and ending.ended in ("time", "target"):
         return ending.epochs
     return run.config.settings.epochs or 0 if costs is None else math.ceil(costs.epochs)
-
-
-def tell_apart(paths: Sequence[Path]) -> list[str]:
-    """Return each path's shortest end that no other of the paths has; equal paths get equal texts."""
-
-    def end(path: Path, length: int) -> tuple[str, ...]:
-        return path.parts[-length:]
-
-    def shortest(path: Path) -> str:
-        others = {other for other in paths if other != path}
-        lengths = range(1, len(path.parts))
-        length = next((n for n in lengths if all(end(path, n) != end(o, n) for o in others)), len(path.parts))
-        return str(Path(*end(path, length)))
-
-    return [shortest(path) for path in paths]
 
 
 def curves_figure(curves: Sequence[Curve], accuracy: float = 0.9) -> Figure:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +44,13 @@ def replace_file(path: Path, data: bytes) -> None:
             sync_directory(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def replace_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Put a CSV table, the header its first row, in place of the file at `path`; odd bytes in file names survive."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    replace_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 @contextmanager

@@ -15,16 +15,15 @@ predictions.csv   each measured picture with its probabilities
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,9 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
 from striate.data.sources import open_data
 from striate.models import Architecture
-from striate.runs.atomic import naming_disk_errors, replace_file, sync_directory, write_durably
+from striate.runs.atomic import naming_disk_errors, replace_csv, replace_file, sync_directory, write_durably
 from striate.runs.costs import Costs
+from striate.runs.data_changes import data_changes
 from striate.runs.estimate import Estimate
 from striate.runs.progress import Progress
 
@@ -221,8 +221,9 @@ class Run:
         """
         splits = open_data(self.config.data, settings, settings.seed)
         if splits.fingerprint() != self.config.fingerprint:
+            changes = data_changes(self.path, self.training_hashes(), splits)
             raise DataError(
-                "the data have changed since the run began",
+                "\n".join(["the data have changed since the run began", *changes]),
                 where=self.config.data,
                 fix="put them back as they were; or start a new run, or evaluate on what is there now by naming it",
             )
@@ -284,11 +285,7 @@ class Run:
 
     def write_csv(self, name: str, header: list[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a CSV file into the folder, at once; odd bytes in file names survive."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(header)
-        writer.writerows(rows)
-        replace_file(self.path / name, text.getvalue().encode("utf-8", "surrogateescape"))
+        replace_csv(self.path / name, chain([header], rows))
 
 
 def _claim(temporary: Path, out: Path, name: str | None, default_name: str) -> Path:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from striate.core.settings import Balance
-from striate.data.dataset import ImageDataset, Splits
+from striate.data.dataset import ImageDataset
 from striate.evaluation.metrics import IMBALANCED
 
 BETA = 0.999
@@ -66,14 +66,3 @@ def loss_weights(data: ImageDataset, balance: Balance | None) -> Tensor | None:
         return None
     counts = data.class_counts()
     return positive_weights(counts, len(data)) if data.multi_label else class_weights(counts)
-
-
-def classes_not_measured(data: Splits) -> list[str]:
-    """Return a sentence where held-out parts lack classes: nothing can be said of these there."""
-    lacking = {
-        part: [name for name, count in zip(data.classes, pictures.class_counts(), strict=True) if not count]
-        for part, pictures in data.parts().items()
-        if part != "train"
-    }
-    told = [f"{part} has no picture of {', '.join(names)}" for part, names in lacking.items() if names]
-    return [f"{'; '.join(told)}: what is measured by class is n/a there, and means leave it out"] if told else []

@@ -28,7 +28,6 @@ from striate.models.summary import summarize
 from striate.runs.estimate import Estimate
 from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
-from striate.training.balance import classes_not_measured
 from striate.training.budget import TimeBudget
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
@@ -241,7 +240,7 @@ def prepare(
         run.write_files(splits.files)
     trained = picture_hashes(splits.train.images)
     run.write_training_hashes(trained)
-    run.notes.extend([*shared_with_training(splits, trained), *classes_not_measured(splits)])
+    run.notes.extend(shared_with_training(splits, trained))
     return Job(splits, seen.model, run, started, is_new=True)
 
 

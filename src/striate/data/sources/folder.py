@@ -9,12 +9,16 @@ from pathlib import Path
 import torch
 
 from striate.core.errors import DataError
+from striate.core.paths import to_type
 from striate.core.settings import DataSettings
+from striate.data.class_names import look_alikes, spelt_out
 from striate.data.dataset import Splits
 from striate.data.sources.assemble import LabelledFiles, load_files
 from striate.data.sources.groups import groups_in_paths
 from striate.data.sources.scan import Listing, ignored_summary, list_folder
 from striate.data.sources.table_file import table_hint
+
+MOST_NAMED = 20  # classes in a command to type
 
 
 def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) -> Splits:
@@ -69,10 +73,13 @@ def _agreed_classes(listing: Listing) -> tuple[str, ...]:
     trained_part = "train" if "train" in listing.classes else ""
     empty = [name for name in training if (trained_part, name) not in filled]
     if empty:
+        others = [name for name in training if name not in empty]
+        subset = to_type(f"{listing.root}:{','.join(others)}")
         raise DataError(
             f"class folders without a picture: {', '.join(empty)}",
             where=listing.root,
-            fix="add pictures to them or remove the folders",
+            fix="add pictures to them, or remove the folders"
+            + (f"; the others alone are  {subset}" if 2 <= len(others) <= MOST_NAMED else ""),
         )
     if len(training) < 2:
         raise DataError(
@@ -81,11 +88,39 @@ def _agreed_classes(listing: Listing) -> tuple[str, ...]:
             fix=table_hint(path for path, _ in listing.ignored)
             or "put the pictures of each class into a folder of their own",
         )
-    strangers = sorted({f"{part}/{name}" for part, name in filled if name not in training})
+    _require_unicode(listing.root, training)
+    strangers = [path for _, name, path in listing.files if name not in training]
     if strangers:
         raise DataError(
-            f"classes that the training part lacks: {', '.join(strangers)}",
+            f"classes that the training part lacks:\n{_by_folder(strangers, listing.root)}",
             where=listing.root,
-            fix="add training pictures of them, or remove the folders",
+            fix="add training pictures of them, or remove the folders" + _misspelt(listing, training),
         )
     return tuple(training)
+
+
+def _require_unicode(root: Path, classes: Sequence[str]) -> None:
+    """Refuse names that no text file could hold; those of single pictures may have any bytes."""
+    odd = [text for text in (str(root.resolve()), *classes) if text != text.encode(errors="replace").decode()]
+    if odd:
+        raise DataError(
+            "names of folders that are not valid Unicode",
+            where=" and ".join(map(ascii, odd)),
+            fix="rename these folders",
+        )
+
+
+def _by_folder(paths: Sequence[str], root: Path) -> str:
+    """Return one line per folder of classes: how many of these pictures are in it, and the first."""
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        part, name, *_ = Path(path).relative_to(root).parts
+        folders.setdefault(f"{part}/{name}", []).append(path)
+    lines = (f"  {name}: {len(found):,} pictures, the first {found[0]}" for name, found in sorted(folders.items()))
+    return "\n".join(lines)
+
+
+def _misspelt(listing: Listing, training: Sequence[str]) -> str:
+    """Return what to add where another part has a class's name in another spelling."""
+    groups = look_alikes([*training, *(name for _, name, _ in listing.files)])
+    return f"; or give them one name: {'; '.join(map(spelt_out, groups))}" if groups else ""

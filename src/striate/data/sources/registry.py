@@ -12,6 +12,7 @@ from striate.core.paths import is_there, user_path
 from striate.core.registry import Registry, nearest
 from striate.core.settings import DataSettings
 from striate.data import split
+from striate.data.class_names import class_notes
 from striate.data.dataset import FileRecord, Splits, require_classes
 from striate.data.find import search_roots
 from striate.data.folds import require_one_fold, take_fold
@@ -64,11 +65,18 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
         few = train.first(settings.first) if splits.folder is None else train.spread(settings.first)
         splits = replace(splits, train=few)
     _check_trainable(splits)
+    splits = replace(splits, notes=[*splits.notes, *class_notes(splits)])
     return replace(splits, files=_settled(splits)) if splits.files else splits
 
 
-def load_data(name: str, settings: DataSettings) -> Splits:
-    """Return the data behind a name, a folder or a table in the parts they come in, nothing held out."""
+def load_data(name: str, settings: DataSettings, least: int = 2) -> Splits:
+    """Return the data behind a name, a folder or a table in the parts they come in, nothing held out.
+
+    Args:
+        name: 'mnist', 'mnist:3,8', a folder or a table.
+        settings: Size, channels, where data sets are looked for.
+        least: How many classes a subset of a named data set must have.
+    """
     if not name.strip():
         raise DataError(
             "an empty name is no data set", where="DATA", fix="give a folder, a table or a name: striate data list"
@@ -80,7 +88,7 @@ def load_data(name: str, settings: DataSettings) -> Splits:
             raise DataError("no such folder", where=settings.data_dir, fix="check --data-dir")
     if base in SOURCES:
         _refuse_unread(settings, (*COLUMN_SETTINGS, "group"), name)
-        splits = _load_source(base, subset.strip(), settings)
+        splits = _load_source(base, subset.strip(), settings, least)
         if is_there(Path(name)):
             splits = replace(splits, notes=[*splits.notes, f"the data set '{name}', not the folder here: ./{name}"])
         return replace(splits, source=name)
@@ -116,13 +124,13 @@ def source_of(name: str, data_dir: Path | None) -> str:
     return f"{place}:{classes}" if classes else place
 
 
-def _load_source(name: str, subset: str, settings: DataSettings) -> Splits:
+def _load_source(name: str, subset: str, settings: DataSettings, least: int) -> Splits:
     source = SOURCES[name]
     if source.load_attribute is not None:
         return source.load_attribute(subset, settings)
     splits = source.load(settings.data_dir)
     if subset:
-        require_classes(subset_names(subset), splits.classes, splits.name)
+        require_classes(subset_names(subset), splits.classes, splits.name, least)
         splits = splits.only_classes(subset_names(subset))
     return bring_to_size(splits, settings)
 

@@ -14,6 +14,7 @@ from striate.core.errors import DataError
 from striate.core.paths import is_there, to_type
 from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
+from striate.data.reading import READING
 from striate.data.sources.table_file import table_hint
 
 PART_NAMES = {
@@ -86,12 +87,13 @@ def list_folder(root: Path) -> Listing:
         ignored += [(path, "outside class folders") for path in loose]
     # a link back to any of these would give pictures a second, wrong class
     closed = {_identity(folder) for folder in [root, *parts.values(), *chain.from_iterable(class_folders.values())]}
-    files = [
-        (part, folder.name, path)
-        for part, folders in class_folders.items()
-        for folder in folders
-        for path in _pictures(folder, ignored, closed - {_identity(folder)})
-    ]
+    files = []
+    with READING.listing():
+        for part, folders in class_folders.items():
+            for folder in folders:
+                for path in _pictures(folder, ignored, closed - {_identity(folder)}):
+                    files.append((part, folder.name, path))
+                    READING.found += 1
     if not files:
         raise DataError("no pictures found", where=root, fix=LAYOUT)
     return Listing(root, files, {part: [f.name for f in folders] for part, folders in class_folders.items()}, ignored)
@@ -195,7 +197,7 @@ def _pictures(
         try:
             with os.scandir(here) as found:
                 # what an entry is comes with its name: asking for each of a million files would take a minute
-                entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+                entries = sorted((entry.name, _is_folder(entry), entry.is_symlink()) for entry in found)
         except OSError as error:
             fix = to_type("chmod", "u+rx", error.filename)
             raise DataError("folder may not be read", where=error.filename, fix=fix) from None
@@ -215,6 +217,13 @@ def _pictures(
             else:
                 yield f"{here}{os.sep}{name}"
         waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> Iterator[Path]:

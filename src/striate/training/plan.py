@@ -19,6 +19,7 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.models import Architecture
 from striate.runs.costs import Costs
+from striate.training.calibrate import refusals
 from striate.training.design import fast_options, least_side, worthwhile_width
 from striate.training.difficulty import neighbour_error
 from striate.training.resizing import RATIO
@@ -264,6 +265,7 @@ def _refuse_contradictions(settings: TrainSettings, data: Splits, spec: ImageSpe
     if settings.views_below < 1 and settings.views == 1:
         problems.append("views_below says which pictures get more views than one: use --views 2, 3 or 6")
     problems += _without_effect(settings)
+    problems += refusals(settings, data.val)
     if settings.time_budget is not None and settings.epochs is not None:
         problems.append("time_budget finds the number of epochs itself: leave out --epochs, or --time-budget")
     if data.val is None:

@@ -83,6 +83,8 @@ def command(
             job.run.notes.clear()
             console.print(_epoch_line(result, job), markup=False)
     measured = job.finish()
+    for note in job.run.notes:
+        console.print(f"note: {note}", markup=False)
     _report(job, measured, job.budget.used() if job.budget else elapsed(), json)
 
 
@@ -102,21 +104,25 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
 
 
 def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: bool) -> None:
+    from striate.cli.certainty import accepted_line, calibration_line
     from striate.cli.output import peak_memory_gib, percent, print_json, stdout
     from striate.core.duration import duration
 
     path = job.run.path
     if as_json:
-        figures = {
-            part: {"accuracy": e.accuracy, "interval_95": list(e.interval), "loss": e.loss, "count": e.count}
-            for part, e in measured.items()
-        }
+        told = ("accuracy", "interval_95", "loss", "count", "calibration", "accepted")
+        summaries = {part: e.summary() for part, e in measured.items()}
+        figures = {part: {key: summary[key] for key in told} for part, summary in summaries.items()}
         end = {"seconds": round(seconds, 2), "ended": job.run.progress.ending or None}
         print_json({"run": str(path), "model": str(job.run.model_path), **end, **figures})
         return
     console = stdout()
     for part, e in measured.items():
         console.print(f"{part:<10} {percent(e.accuracy, e.interval)} of {e.count:,} {e.counted}", markup=False)
+    if measured:
+        last = list(measured.values())[-1]
+        for line in filter(None, (calibration_line(last), accepted_line(last))):
+            console.print(line, markup=False)
     if job.run.progress.ending:
         console.print(f"ended      {job.run.progress.ending}", markup=False)
     budget = f" of {duration(job.budget.seconds)}" if job.budget else ""

@@ -125,4 +125,4 @@ def test_prediction_rows_hold_the_names_of_all_classes():
     first, second = prediction_rows(result, data)
     assert first[:5] == ["p", "val", 0, "a,x|b", "a,x|c"]
     assert second[:5] == ["q", "val", 1, "", ""]
-    assert [float(cell) for cell in first[5:]] == pytest.approx(expit([2.0, -1.0, 3.0]).tolist(), abs=1e-6)
+    assert [float(cell) for cell in first[7:]] == pytest.approx(expit([2.0, -1.0, 3.0]).tolist(), abs=1e-6)

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from scipy.stats import beta, binom
 
 from striate.evaluation.calibration import Calibration
+from striate.evaluation.evaluate import from_logits
 from striate.evaluation.metrics import wilson_interval
 from striate.evaluation.rejection import (
     LEAST_COVERAGE,
@@ -138,3 +139,16 @@ def test_what_is_accepted_follows_from_the_rule() -> None:
     assert Calibration(reject_below=0.9).accepts(confidences).tolist() == [False, True, True, True]
     assert Calibration(reject_below=0.9, error_rate=0.1).accepts(confidences).tolist() == [False, True, True, True]
     assert Calibration(error_rate=0.1).accepts(confidences).tolist() == [False] * 4, "asked for, and none found"
+
+
+def test_a_label_set_is_accepted_by_the_probability_of_all_of_it() -> None:
+    rng = np.random.default_rng(0)
+    logits, flags = rng.normal(0, 3, (60, 3)), rng.random((60, 3)) < 0.5
+    rule = Calibration(temperature=2.0, count=10, reject_below=0.6)
+    result = from_logits(torch.tensor(logits, dtype=torch.float32), torch.tensor(flags), ("a", "b", "c"), "test", rule)
+    shares, said = expit(logits / 2), logits >= 0
+    whole = np.where(said, shares, 1 - shares).prod(1)
+    assert result.accepted.tolist() == (whole >= 0.6).tolist()
+    right = (said == flags).all(1)
+    assert result.among_accepted.count == (whole >= 0.6).sum()
+    assert result.among_accepted.correct == (right & (whole >= 0.6)).sum()

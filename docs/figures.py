@@ -54,7 +54,7 @@ def draw_recipes() -> None:
 
 
 def main() -> None:
-    """Draw the digit, learning curves and mistakes, the reliability diagram, the recipes, and the contact sheet of Fashion-MNIST."""
+    """Draw the digit, curves and mistakes, the reliability diagram, the recipes, and a sheet of Fashion-MNIST."""
     draw_digit()
     draw_learning()
     draw_certainty()

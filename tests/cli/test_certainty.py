@@ -29,13 +29,12 @@ def trained(tmp_path_factory) -> tuple[Path, str, str]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[str]:
-    """Return a digit, a blend of two digits, and noise."""
+    """Return a digit, a blend of two digits, and nothing."""
     from striate.core.settings import TrainSettings
     from striate.data.sources import open_data
 
     test = open_data("digits", TrainSettings(), 0).test.images[:, 0].numpy()
-    noise = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-    arrays = {"digit": test[0], "blend": test[0] // 2 + test[1] // 2, "noise": noise}
+    arrays = {"digit": test[0], "blend": test[0] // 2 + test[1] // 2, "black": np.zeros((8, 8), np.uint8)}
     for name, array in arrays.items():
         Image.fromarray(array).save(tmp_path / f"{name}.png")
     return [str(tmp_path / f"{name}.png") for name in arrays]

@@ -82,16 +82,16 @@ def test_figures_of_any_number_of_classes_are_the_loops_and_scikit_learns(drawn)
 
 
 def test_a_hand_made_example() -> None:
-    # probabilities 0.9 0.9 0.9 0.9 (three right) and 0.6 0.6 (one right): 4/6 · |0.75 − 0.9| + 2/6 · |0.5 − 0.6|
-    odds = [math.log(9)] * 4 + [math.log(1.5)] * 2
+    # probabilities 0.9 0.9 0.9 0.9 (three right) and 0.62 0.62 (one right): 4/6 · |0.75 − 0.9| + 2/6 · |0.5 − 0.62|
+    odds = [math.log(9)] * 4 + [math.log(0.62 / 0.38)] * 2
     logits = torch.tensor([[z, 0.0] for z in odds], dtype=torch.float64)
     labels = torch.tensor([0, 0, 0, 1, 0, 1])
     figures = calibration_figures(logits, labels)
-    assert figures.ece == pytest.approx(4 / 6 * 0.15 + 2 / 6 * 0.1)
-    assert figures.brier == pytest.approx(2 * (3 * 0.01 + 0.81 + 0.16 + 0.36) / 6)
+    assert figures.ece == pytest.approx(4 / 6 * 0.15 + 2 / 6 * 0.12)
+    assert figures.brier == pytest.approx(2 * (3 * 0.01 + 0.81 + 0.38**2 + 0.62**2) / 6)
     bins = reliability_bins(*answers(logits, labels))
-    assert bins.count.tolist() == [0] * 8 + [2] + [0] * 4 + [4, 0]  # 0.6 = 9/15 and 0.9 lie in (8/15, 9/15], (13/15, …
-    assert bins.right[8].item() == 1
+    assert bins.count.tolist() == [0] * 9 + [2] + [0] * 3 + [4, 0]  # in (9/15, 10/15] and (13/15, 14/15]
+    assert bins.right[9].item() == 1
     assert bins.right[13].item() == 3
     assert bins.confidence[13].item() == pytest.approx(0.9)
 
@@ -121,23 +121,23 @@ def test_the_interval_is_a_pure_function_and_lies_in_zero_to_one() -> None:
     torch.manual_seed(123)
     assert ece_interval(confidences, right) == (low, high)
     assert 0 <= low < high <= 1
-    assert ece_interval(torch.tensor([[0.5]]), torch.tensor([[True]])) == (0.5, 0.5)
+    assert ece_interval(torch.tensor([[0.5]]), torch.tensor([[True]])) == (0.0, 0.5)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.05, 0.2])
 def test_the_interval_holds_the_true_error_of_most_samples(gap: float) -> None:
     rng = np.random.default_rng(7)
     held = []
-    for _ in range(100):
-        confidences = rng.uniform(0.6, 1, 1000)
-        right = rng.random(1000) < confidences - gap  # so that the true error of every bin is `gap`
+    for _ in range(80):
+        confidences = rng.uniform(0.6, 1, 600)
+        right = rng.random(600) < confidences - gap  # so that the true error of every bin is `gap`
         low, high = ece_interval(torch.tensor(confidences)[:, None], torch.tensor(right)[:, None])
         held.append(low <= gap <= high)
-    assert np.mean(held) >= 0.85
+    assert np.mean(held) >= 0.9
 
 
 def test_the_interval_of_several_answers_each_takes_pictures_not_answers() -> None:
-    # five equal answers of each picture are no more evidence than one
+    # five equal answers of each picture are no more evidence than one; far from 0, where chance has no say
     rng = np.random.default_rng(3)
     confidences, right = torch.tensor(rng.uniform(0.5, 1, 200))[:, None], torch.tensor(rng.random(200) < 0.6)[:, None]
     assert ece_interval(confidences.expand(-1, 5), right.expand(-1, 5)) == pytest.approx(

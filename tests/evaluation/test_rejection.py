@@ -68,44 +68,38 @@ def test_it_is_the_rule_as_it_is_told(seed, rate, levels) -> None:
     assert found == looped_threshold(confidences, right, rate)
 
 
-def truth(confidences: np.ndarray) -> np.ndarray:
-    """How often answers of a confidence are right: the network is too sure of itself."""
-    return confidences**1.5
-
-
-@pytest.mark.parametrize(("rate", "count"), [(0.1, 300), (0.05, 600)])
+@pytest.mark.parametrize(("rate", "count"), [(0.05, 300), (0.02, 1000)])
 def test_the_promise_is_kept_in_nine_of_ten_draws_and_more(rate: float, count: int) -> None:
+    # an answer that all but a share u of others are surer than is wrong with probability u⁶ / 2, so that of the
+    # surest share c, c⁶ / 14 is
     rng = np.random.default_rng(11)
-    grid = np.linspace(0, 1, 201)
-    many = rng.beta(5, 1, 300_000)
-    errors = np.array([1 - truth(many[many >= threshold]).mean() for threshold in grid[:-1]] + [0.0])
     kept, coverage = [], []
     for _ in range(400):
-        confidences = rng.beta(5, 1, count)
-        right = rng.random(count) < truth(confidences)
-        threshold = reject_threshold(torch.tensor(confidences), torch.tensor(right), rate)
-        kept.append(threshold is None or np.interp(threshold, grid, errors) <= rate)
-        coverage.append(0.0 if threshold is None else float((confidences >= threshold).mean()))
+        ranks = rng.random(count)
+        right = rng.random(count) >= ranks**6 / 2
+        threshold = reject_threshold(torch.tensor(1 - ranks), torch.tensor(right), rate)
+        accepted = 0.0 if threshold is None else 1 - threshold
+        kept.append(accepted**6 / 14 <= rate)
+        coverage.append(accepted)
     assert np.mean(kept) >= SURENESS
-    best = np.mean(rng.beta(5, 1, 100_000) >= grid[np.argmax(errors <= rate)])
-    assert np.mean(coverage) > 0.5 * best, "and not by accepting nothing"
+    assert np.mean(coverage) > 0.75 * (14 * rate) ** (1 / 6), "and not by accepting nothing"
 
 
 def test_the_promise_survives_a_temperature_fitted_to_the_same_pictures() -> None:
     rng = np.random.default_rng(2)
-    logits = rng.normal(0, 2.5, (100_000, 4))
-    labels = (softmax(logits / 1.7, axis=1).cumsum(1) > rng.random((100_000, 1))).argmax(1)
+    logits = rng.normal(0, 6, (20_000, 4))
+    labels = (softmax(logits / 1.7, axis=1).cumsum(1) > rng.random((20_000, 1))).argmax(1)
     everything, names = torch.tensor(logits), torch.tensor(labels)
     kept, found = [], 0
     for _ in range(150):
-        some = torch.tensor(rng.choice(100_000, 250, replace=False))
+        some = torch.tensor(rng.choice(20_000, 400, replace=False))
         rule = Calibration(temperature=fit_temperature(everything[some], names[some]))
         shares = rule.apply(everything).softmax(1)
         confidences, predicted = shares.max(1)
         right = predicted == names
-        threshold = reject_threshold(confidences[some], right[some], 0.15)
+        threshold = reject_threshold(confidences[some], right[some], 0.1)
         accepted = confidences >= (2.0 if threshold is None else threshold)
-        kept.append(threshold is None or float((~right[accepted]).double().mean()) <= 0.15)
+        kept.append(threshold is None or float((~right[accepted]).double().mean()) <= 0.1)
         found += threshold is not None
     assert np.mean(kept) >= SURENESS
     assert found > 75

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import decide
@@ -24,8 +24,8 @@ def smoothed_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) ->
         targets = (1 - epsilon) * np.eye(logits.shape[1])[labels] + epsilon / logits.shape[1]
         return -float((targets * log_softmax(logits / temperature, axis=1)).sum(1).mean())
     targets = (1 - epsilon) * labels + epsilon / 2
-    shares = expit(logits / temperature)
-    return -float((targets * np.log(shares) + (1 - targets) * np.log1p(-shares)).mean())
+    present, absent = log_expit(logits / temperature), log_expit(-logits / temperature)
+    return -float((targets * present + (1 - targets) * absent).mean())
 
 
 def scipys(logits: torch.Tensor, labels: torch.Tensor) -> float:

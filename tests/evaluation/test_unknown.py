@@ -30,26 +30,24 @@ quick = settings(deadline=None, max_examples=40)
 
 
 @quick
-@given(st.integers(0, 2**32), st.integers(1, 7))
-def test_the_score_is_the_cosine_distance_to_the_kth_neighbour_of_scikit_learn(seed, neighbours) -> None:
+@given(st.integers(0, 2**32))
+def test_the_score_is_the_cosine_distance_to_the_nearest_neighbour_of_scikit_learn(seed) -> None:
     rng = np.random.default_rng(seed)
     bank = rng.normal(1, 1, (30, 12))
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
     features = rng.normal(1, 2, (9, 12))
     stored = torch.tensor(bank).half()
-    expected, _ = (
-        NearestNeighbors(n_neighbors=neighbours, metric="cosine").fit(stored.float().numpy()).kneighbors(features)
-    )
-    scores = Detector("head", neighbours, stored).scores(torch.tensor(features))
+    expected, _ = NearestNeighbors(n_neighbors=1, metric="cosine").fit(stored.float().numpy()).kneighbors(features)
+    scores = Detector("head", stored).scores(torch.tensor(features))
     np.testing.assert_allclose(scores, expected[:, -1], atol=2e-3)  # rows of the bank are of length 1 but for rounding
-    scaled = Detector("head", neighbours, stored).scores(torch.tensor(7 * features))
+    scaled = Detector("head", stored).scores(torch.tensor(7 * features))
     torch.testing.assert_close(scaled, scores)
 
 
 @pytest.mark.parametrize("count", [19, 40, 98, 99, 150, 199, 1000])
 def test_pictures_like_the_held_out_ones_are_taken_for_unknown_as_seldom_as_stated(count: int) -> None:
     rng = np.random.default_rng(4)
-    detector = Detector("head", 5, torch.zeros(5, 1).half())
+    detector = Detector("head", torch.zeros(5, 1).half())
     alarms = []
     for _ in range(400):
         scores = torch.tensor(rng.exponential(size=count), dtype=torch.float32)
@@ -64,7 +62,7 @@ def test_pictures_like_the_held_out_ones_are_taken_for_unknown_as_seldom_as_stat
 
 
 def test_too_few_held_out_pictures_set_no_threshold() -> None:
-    detector = Detector("head", 5, torch.zeros(5, 1).half())
+    detector = Detector("head", torch.zeros(5, 1).half())
     assert needed_for_unknown() == 19
     assert unknown_rule(detector, torch.rand(18)) is None
     assert unknown_rule(detector, torch.rand(19)) is not None
@@ -99,7 +97,6 @@ def test_the_bank_holds_what_the_last_layer_sees_of_evenly_spread_pictures(netwo
     torch.testing.assert_close(detector.bank.float(), expected, atol=1e-3, rtol=0)
     monkeypatch.setattr("striate.evaluation.unknown.BANK_VALUES", 3 * 24)
     assert make_detector(model, data, spec).bank.shape == (3, 24)
-    assert make_detector(model, data, spec).neighbours == 3
     assert 2 * BANK_VALUES <= 2**20, "a mebibyte"
 
 
@@ -123,8 +120,7 @@ def test_training_pictures_themselves_are_near(network) -> None:
     model, spec = network
     data = pictures(60)
     detector = make_detector(model, data, spec)
-    nearest = Detector(detector.layer, 1, detector.bank)
-    assert float(unknown_scores(model, data, spec, nearest).max()) < 1e-3
+    assert float(unknown_scores(model, data, spec, detector).max()) < 1e-3
 
 
 # A network that knows digits

@@ -20,7 +20,7 @@ from striate.models.last_layer import BANK
 from striate.models.pretrained import load_weights
 from striate.runs.model_file import ModelCard, load_model, save_model
 
-RULE = UnknownRule(layer="classifier", neighbours=2, threshold=0.1, false_alarms=0.01, count=300)
+RULE = UnknownRule(layer="classifier", threshold=0.1, false_alarms=0.01, count=300)
 CALIBRATION = Calibration(temperature=0.7, count=300, fingerprint="f", reject_below=0.9, unknown=RULE)
 
 
@@ -31,7 +31,7 @@ def parts(make_spec):
     torch.manual_seed(0)
     bank = torch.nn.functional.normalize(torch.rand(6, 8), dim=1).half()
     card = ModelCard(architecture=architecture, spec=spec, calibration=CALIBRATION)
-    return build(architecture, spec), card, Detector("classifier", 2, bank)
+    return build(architecture, spec), card, Detector("classifier", bank)
 
 
 def test_it_comes_back_as_it_was_and_equal_content_gives_equal_bytes(parts, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_it_comes_back_as_it_was_and_equal_content_gives_equal_bytes(parts, tmp_
     loaded = load_model(tmp_path / "m.safetensors")
     assert loaded.card.calibration == CALIBRATION
     assert torch.equal(loaded.detector.bank, detector.bank)
-    assert (loaded.detector.layer, loaded.detector.neighbours) == ("classifier", 2)
+    assert loaded.detector.layer == "classifier"
     save_model(tmp_path / "n.safetensors", loaded.model, loaded.card, loaded.detector)
     assert (tmp_path / "n.safetensors").read_bytes() == (tmp_path / "m.safetensors").read_bytes()
 
@@ -91,10 +91,10 @@ def test_a_file_of_the_version_before_is_read_and_used_uncalibrated(parts, tmp_p
         (lambda model, card, detector: (model, _with(card, None), detector), "one half is missing"),
         (lambda model, card, detector: (model, _with(card, {"layer": "body"}), detector), "another network"),
         (lambda model, card, detector: (model, _with(card, {"layer": "x.y"}), detector), "another network"),
-        (lambda model, card, detector: (model, _with(card, {"neighbours": 7}), detector), "another network"),
-        (lambda model, card, detector: (model, card, Detector("", 2, detector.bank[:, :5])), "another network"),
-        (lambda model, card, detector: (model, card, Detector("", 2, detector.bank.float())), "another network"),
-        (lambda model, card, detector: (model, card, Detector("", 2, detector.bank * float("nan"))), "not finite"),
+        (lambda model, card, detector: (model, card, Detector("", detector.bank[:0])), "another network"),
+        (lambda model, card, detector: (model, card, Detector("", detector.bank[:, :5])), "another network"),
+        (lambda model, card, detector: (model, card, Detector("", detector.bank.float())), "another network"),
+        (lambda model, card, detector: (model, card, Detector("", detector.bank * float("nan"))), "not finite"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(parts, tmp_path: Path, change, told: str) -> None:

@@ -39,7 +39,7 @@ class Prediction:
         accepted: Whether the answer is probable enough, of the whole set of classes in a multi-label network; always
             where no threshold was set. Where it is not, the network is better said not to know.
         unknown: Whether the picture looks unlike all that the network was trained on; False where that is not told.
-        unknown_score: How unlike, 0 … 2: 1 − the cosine of the angle between its features and the fifth nearest
+        unknown_score: How unlike, 0 … 2: 1 − the cosine of the angle between its features and the nearest
             training picture's; None where that is not told.
     """
 

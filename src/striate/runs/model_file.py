@@ -164,11 +164,11 @@ def _detector(card: ModelCard, bank: Tensor | None, model: Classifier, file: Pat
         raise ModelFileError("of what tells unknown pictures, one half is missing", where=file)
     layer = dict(model.named_modules()).get(rule.layer)
     wanted = (torch.float16, 2, getattr(layer, "in_features", None))
-    if (bank.dtype, bank.ndim, bank.shape[-1:].numel()) != wanted or len(bank) < rule.neighbours:
+    if (bank.dtype, bank.ndim, bank.shape[-1:].numel()) != wanted or len(bank) == 0:
         raise ModelFileError("what tells unknown pictures is that of another network", where=file)
     if not bool(torch.isfinite(bank).all()):
         raise ModelFileError("what tells unknown pictures is not finite", where=file)
-    return Detector(rule.layer, rule.neighbours, bank)
+    return Detector(rule.layer, bank)
 
 
 def _find(path: Path) -> Path:

@@ -75,8 +75,8 @@ def probe(model: Classifier, data: Splits, plan: Plan) -> Costs:
         return median(times(work, device, REPEATS, limit)) / len(sample)
 
     held_out = sum(len(pictures) for part, pictures in data.parts().items() if part != "train")
-    if data.val is not None:  # which is compared with some training pictures (evaluation/unknown)
-        held_out += len(data.val) + min(BANK_PICTURES, len(data.train))
+    if data.val is not None:  # which is compared with some training pictures, of one view each (evaluation/unknown)
+        held_out += (len(data.val) + min(BANK_PICTURES, len(data.train))) // spec.views
     finish = seconds_each(measure) * held_out + WRITE_LEAST + _bytes_written(model, settings) / WRITE_RATE
     validation = 0.0
     if data.val is not None:

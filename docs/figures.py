@@ -43,7 +43,8 @@ def draw_learning() -> None:
 def draw_certainty() -> None:
     """Write the reliability diagram of docs/certainty.md."""
     with TemporaryDirectory() as folder:
-        result = measure(striate.train("digits", out=folder, epochs=8, error_rate=0.03).path).result
+        run = striate.train("fashion-mnist", out=folder, epochs=1, precision="fp32")
+        result = measure(run.path).result
     save_figure(reliability_figure(result), IMAGES / "reliability.png")
 
 
@@ -57,10 +58,10 @@ def main() -> None:
     """Draw the digit, curves and mistakes, the reliability diagram, the recipes, and a sheet of Fashion-MNIST."""
     draw_digit()
     draw_learning()
-    draw_certainty()
     draw_recipes()
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")
+    draw_certainty()
     settings = TrainSettings.parse(MOVED)
     save_figure(contact_sheet(open_data("fashion-mnist", settings, 0), settings), IMAGES / "fashion-mnist-sheet.png")
 

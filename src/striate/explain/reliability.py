@@ -48,7 +48,7 @@ def reliability_figure(evaluation: Evaluation) -> Figure:
     network is as often right as it says. Calibrated probabilities are drawn over those without a temperature.
     """
     named = "" if evaluation.part == "all" else f" of the {evaluation.part} part"
-    title = f"How often the network is right, over how sure it is: {evaluation.count:,} pictures{named}"
+    title = f"Right answers, by how sure they are: {evaluation.count:,} pictures{named}"
     with rc_context({"font.family": families()}):
         figure = Figure(figsize=(WIDTH, sum(PANELS) + 1.5), dpi=150, layout="constrained")
         figure.suptitle("\n".join(wrapped(title, WIDTH - 0.4, 11, 2)), fontsize=11, parse_math=False)

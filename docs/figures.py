@@ -14,6 +14,7 @@ from striate.deploy.measure import measure
 from striate.explain.curves import curves_figure, read_curves
 from striate.explain.drawing import save_figure
 from striate.explain.predictions import mistakes_grid
+from striate.explain.reliability import reliability_figure
 from striate.explain.sheet import contact_sheet
 from striate.recipes.figure import reproduction_figure
 from striate.recipes.result import measured
@@ -39,6 +40,14 @@ def draw_learning() -> None:
     save_figure(mistakes_grid(measured.result, measured.pictures), IMAGES / "mistakes.png")
 
 
+def draw_certainty() -> None:
+    """Write the reliability diagram of docs/certainty.md."""
+    with TemporaryDirectory() as folder:
+        run = striate.train("fashion-mnist", out=folder, epochs=1, precision="fp32")
+        result = measure(run.path).result
+    save_figure(reliability_figure(result), IMAGES / "reliability.png")
+
+
 def draw_recipes() -> None:
     """Write the figure of docs/recipes.md from what was measured last."""
     rows, _ = measured()
@@ -46,12 +55,13 @@ def draw_recipes() -> None:
 
 
 def main() -> None:
-    """Draw the digit, learning curves and mistakes, the recipes, and the contact sheet of Fashion-MNIST."""
+    """Draw the digit, curves and mistakes, the reliability diagram, the recipes, and a sheet of Fashion-MNIST."""
     draw_digit()
     draw_learning()
     draw_recipes()
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")
+    draw_certainty()
     settings = TrainSettings.parse(MOVED)
     save_figure(contact_sheet(open_data("fashion-mnist", settings, 0), settings), IMAGES / "fashion-mnist-sheet.png")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from striate.core.spec import ImageSpec
@@ -23,6 +24,8 @@ def pytest_configure() -> None:
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    settings.register_profile("striate", deadline=None)  # how long an example takes is no test
+    settings.load_profile("striate")
 
 
 @pytest.fixture(scope="session", autouse=True)

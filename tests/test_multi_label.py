@@ -101,7 +101,7 @@ def test_prediction_is_what_was_evaluated(run, tree) -> None:
     np.testing.assert_allclose(probabilities, measured.result.probabilities, atol=1e-5)
     with torch.inference_mode():
         logits = predictor.model(predictor.inputs(paths)).numpy()
-    np.testing.assert_allclose(probabilities, expit(logits), atol=1e-6)
+    np.testing.assert_allclose(probabilities, expit(logits / predictor.card.calibration.temperature), atol=1e-6)
     for prediction, flags in zip(predictions, measured.result.predictions.tolist(), strict=True):
         assert prediction.labels == tuple(name for name, there in zip(predictor.classes, flags, strict=True) if there)
         assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.__getitem__)

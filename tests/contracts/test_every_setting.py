@@ -18,6 +18,7 @@ from PIL import Image
 
 from striate.core.errors import SettingsError, StriateError
 from striate.core.settings import TrainSettings
+from striate.runs.model_file import load_model
 from striate.training.job import prepare
 
 QUICK: dict[str, Any] = {"first": 24, "batch_size": 12, "epochs": 2, "precision": "fp32", "device": "cpu"}
@@ -86,6 +87,8 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ema": (0.5, {}),
     "patience": (1, {"model": "mnist-cnn", "lr": 1e-12, "optimizer": "sgd", "epochs": 4}),
     "target_accuracy": (0.001, {"epochs": 3}),
+    "reject_below": (0.6, {}),
+    "error_rate": (0.3, {}),
     "model": ("mnist-cnn", {}),
     "norm": ("layer", {}),
     "stem": ("learned", {}),
@@ -115,6 +118,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("group", "a", {}, "group"),
     ("group", "a", TABLE | {"group_column": "person"}, "group-column"),
     ("fold", 1, {}, "fold"),
+    ("reject_below", 0.5, {"error_rate": 0.3}, "both set the threshold"),
+    ("error_rate", 1e-4, {}, "validation pictures or more"),
     ("val_share", 0.2, FOLD, "val_share"),
     ("alternate_flip", True, {"flip": False}, "alternate_flip needs flip"),
     ("views_below", 0.5, {"views": 1}, "views_below says which"),
@@ -185,13 +190,15 @@ class Trials:
         try:
             job = prepare(place, TrainSettings.parse(given), given=frozenset(given), out=self.out, name=None)
             results = list(job.epochs())
+            job.finish()
         except StriateError as error:
             return type(error).__name__
         digest = hashlib.sha256()
         for tensor in job.model.state_dict().values():
             digest.update(tensor.detach().contiguous().numpy().tobytes())
         saved = sorted(path.name for path in job.run.checkpoints.iterdir())
-        return job.run.spec, job.plan.architecture, digest.hexdigest(), len(results), saved
+        certainty = load_model(job.run.model_path).card.calibration
+        return job.run.spec, job.plan.architecture, digest.hexdigest(), len(results), saved, certainty
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,8 @@ def test_summary_is_plain_json_that_agrees_with_the_pictures(model, data, spec):
 def test_prediction_rows_hold_each_picture_under_its_columns(model, data, spec):
     result = evaluate(model, data, spec, "test")
     header = prediction_header(CLASSES)
-    assert header == ["path", "part", "index", "label", "prediction", "p(cat)", "p(dog)", "p(a,b)", "pixels"]
+    own = ["path", "part", "index", "label", "prediction", "accepted", "unknown"]
+    assert header == [*own, "p(cat)", "p(dog)", "p(a,b)", "pixels"]
     rows = [dict(zip(header, row, strict=True)) for row in prediction_rows(result, data)]
     assert [row["path"] for row in rows] == data.names
     assert [row["index"] for row in rows] == list(range(COUNT))

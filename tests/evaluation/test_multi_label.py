@@ -121,8 +121,8 @@ def test_prediction_rows_hold_the_names_of_all_classes():
     flags = torch.tensor([[True, True, False], [False, False, False]])
     data = ImageDataset(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), flags, ("a,x", "b", "c"), ["p", "q"])
     result = from_logits(torch.tensor([[2.0, -1.0, 3.0], [-1.0, -2.0, -3.0]]), flags, data.classes, "val")
-    assert prediction_header(data.classes)[5:] == ["p(a,x)", "p(b)", "p(c)", "pixels"]
+    assert prediction_header(data.classes)[7:] == ["p(a,x)", "p(b)", "p(c)", "pixels"]
     first, second = prediction_rows(result, data)
     assert first[:5] == ["p", "val", 0, "a,x|b", "a,x|c"]
     assert second[:5] == ["q", "val", 1, "", ""]
-    assert [float(cell) for cell in first[5:-1]] == pytest.approx(expit([2.0, -1.0, 3.0]).tolist(), abs=1e-6)
+    assert [float(cell) for cell in first[7:-1]] == pytest.approx(expit([2.0, -1.0, 3.0]).tolist(), abs=1e-6)

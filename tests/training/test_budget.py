@@ -187,7 +187,7 @@ def test_what_a_stop_costs_is_used_up_and_the_rest_is_fitted_to_what_is_left(tmp
 
 def test_validations_that_cost_much_become_fewer_unless_they_decide(tmp_path: Path, machine: Machine) -> None:
     machine.picture = 2**-9  # 143 of them take a fifth of the time of ten steps
-    job = timed_job(tmp_path)
+    job = timed_job(tmp_path, time_budget=7)
     every = job.plan.costs.validate_every
     assert every == math.ceil((143 / 512) / (10 / 8) / probe.VALIDATION_SHARE)
     assert f"validated every {every}" in job.plan.lines()[2]
@@ -195,8 +195,8 @@ def test_validations_that_cost_much_become_fewer_unless_they_decide(tmp_path: Pa
     for result in job.epochs():
         assert (result.val_loss is not None) == (result.epoch % every == 0)
     job.run.release()
-    assert timed_job(tmp_path, patience=3).plan.costs.validate_every == 1
-    assert timed_job(tmp_path, target_accuracy=1).plan.costs.validate_every == 1
+    assert timed_job(tmp_path, time_budget=7, patience=3).plan.costs.validate_every == 1
+    assert timed_job(tmp_path, time_budget=7, target_accuracy=1).plan.costs.validate_every == 1
 
 
 def test_a_time_too_short_is_refused_with_one_that_would_do(tmp_path: Path, machine: Machine) -> None:

@@ -189,7 +189,9 @@ def test_the_last_validation_is_the_finished_runs_where_it_is_the_same_measureme
     if kept:
         assert (measured["val"].loss, measured["val"].accuracy) == (results[-1].val_loss, results[-1].val_accuracy)
     for part, result in measured.items():
-        independent = evaluate(striate.load(job.run.path).model, job.data.parts()[part], job.run.spec, part)
+        loaded = striate.load(job.run.path)
+        known = {"calibration": loaded.card.calibration, "detector": loaded.detector}
+        independent = evaluate(loaded.model, job.data.parts()[part], job.run.spec, part, **known)
         assert torch.equal(result.probabilities, independent.probabilities)
         assert result.summary() == independent.summary()
 

@@ -200,7 +200,7 @@ def test_a_signal_while_measuring_says_how_to_go_on(make_job, monkeypatch) -> No
 
     job = make_job(epochs=1)
     list(job.epochs())
-    monkeypatch.setattr(jobs, "evaluate", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(jobs, "evaluate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(Interrupted, match="training is done") as caught:
         job.finish()
     assert caught.value.exit_code == 143

@@ -32,6 +32,9 @@ def command(
     figure: Annotated[
         Path | None, Parameter(help="Draw the most confident mistakes into this file (.png, .pdf, .svg).")
     ] = None,
+    reliability: Annotated[
+        Path | None, Parameter(help="Draw how often it is right, over how sure it is, into this file.")
+    ] = None,
     data_dir: Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
@@ -48,8 +51,9 @@ def command(
 
     if predictions is not None:
         require_free(predictions, (".csv",))
-    if figure is not None:
-        require_free(figure, FIGURE_SUFFIXES)
+    for file in (figure, reliability):
+        if file is not None:
+            require_free(file, FIGURE_SUFFIXES)
     with reading_shown(stderr()):
         measured = measure(run, data, part, data_dir, device, skip_bad)
     if predictions is not None:
@@ -59,17 +63,24 @@ def command(
         from striate.explain.predictions import mistakes_grid
 
         save_figure(mistakes_grid(measured.result, measured.pictures), figure)
+    if reliability is not None:
+        from striate.explain.drawing import save_figure
+        from striate.explain.reliability import reliability_figure
+
+        save_figure(reliability_figure(measured.result), reliability)
     for note in measured.notes:
         stderr().print(f"note: {note}", markup=False)
     if json:
         print_json(measured.result.summary())
         return
     _show(measured.result, measured.pictures.classes)
-    if figure is not None:
-        stdout().print(f"\nfigure     {figure}", markup=False)
+    for file in (figure, reliability):
+        if file is not None:
+            stdout().print(f"\nfigure     {file}", markup=False)
 
 
 def _show(result: Evaluation, classes: tuple[str, ...]) -> None:
+    from striate.cli.certainty import certainty_lines
     from striate.cli.output import accuracy_line, stdout, table
     from striate.evaluation import MultiLabelEvaluation, SingleLabelEvaluation
 
@@ -85,7 +96,10 @@ def _show(result: Evaluation, classes: tuple[str, ...]) -> None:
     elif isinstance(result, MultiLabelEvaluation):
         figures = {"Hamming": result.hamming_accuracy, "macro F1": result.macro_f1, "micro F1": result.micro_f1}
     told = "  ".join(f"{name} {share(value)}" for name, value in figures.items())
-    console.print(f"loss       {result.loss:.4f}  {told}\n")
+    console.print(f"loss       {result.loss:.4f}  {told}")
+    for line in certainty_lines(result):
+        console.print(line, markup=False)
+    console.print()
     scores = result.summary()["per_class"]
     columns = [_TITLES.get(key, key.replace("_", " ")) for key in scores[0]]
     cells = [[name, str(count), *map(share, of_class)] for name, count, *of_class in (s.values() for s in scores)]

@@ -109,6 +109,8 @@ def _train(
         return
     follow(job, console, quiet)
     job.finish()
+    for note in job.run.notes:
+        console.print(f"note: {note}", markup=False)
 
 
 def _free(out: Path, base: str, data: str, settings_of: Sequence[TrainSettings], given: frozenset[str]) -> str:

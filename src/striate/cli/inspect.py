@@ -92,6 +92,7 @@ def _training(ending: Ending) -> str:
 
 
 def _show(rows: list[LayerSummary], card: ModelCard | None, ending: Ending | None) -> None:
+    from striate.cli.certainty import rule_lines
     from striate.cli.output import stdout, table
 
     console = stdout()
@@ -105,6 +106,8 @@ def _show(rows: list[LayerSummary], card: ModelCard | None, ending: Ending | Non
         counted = "label sets" if card.spec.multi_label else "pictures"
         for part, figures in card.metrics.items():
             console.print(f"{part:<10} accuracy {figures.accuracy} of {figures.count:,} {counted}", markup=False)
+        for line in rule_lines(card.calibration, card.metrics):
+            console.print(line, markup=False)
         console.print()
     cells = [
         [

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from striate.deploy import Prediction, Predictor
 
 MAX_DRAWN = 64
+DONT_KNOW, UNLIKE = "don't know", "unlike the training pictures"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -36,7 +37,9 @@ def command(
     r"""Classify pictures: one line each, path, class and probability, with tabs between them.
 
     Where a picture may be of any number of classes, they are joined by '|', and so are their probabilities; both
-    are empty where there is none. With --top each class has cells of its own.
+    are empty where there is none. With --top each class has cells of its own. Where the answer is not probable
+    enough for the threshold that was trained with, the class is "don't know". A last cell says of a picture that it
+    looks unlike the training pictures.
 
     A tab, line break or backslash in a name is written \t, \n, \r or \\. Pictures that cannot be used and folders
     without pictures are named on stderr, and the exit code is then 3.
@@ -69,9 +72,9 @@ def command(
         first += [outcome] if figure is not None and count <= MAX_DRAWN else []
         if json:
             said = {"classes": outcome.labels} if predictor.spec.multi_label else {"class": outcome.label}
-            print_json({"path": outcome.name, **said, "probabilities": outcome.probabilities})
+            print_json({"path": outcome.name, **said, **_certainty(outcome), "probabilities": outcome.probabilities})
         else:
-            cells = [outcome.name, *(_top(outcome, top) if top else _answer(outcome))]
+            cells = [outcome.name, *(_top(outcome, top) if top else _answer(outcome)), *_remarks(outcome, top)]
             print("\t".join(cell.translate(_ESCAPES) for cell in cells))
     for note in ignored_summary(ignored):
         console.print(f"note: {note}", markup=False)
@@ -86,7 +89,22 @@ def _answer(prediction: Prediction) -> tuple[str, str]:
     from striate.data.dataset import SEPARATOR
 
     probabilities = [f"{prediction.probabilities[label]:.4f}" for label in prediction.labels]
-    return SEPARATOR.join(prediction.labels), SEPARATOR.join(probabilities)
+    said = SEPARATOR.join(prediction.labels) if prediction.accepted else DONT_KNOW
+    return said, SEPARATOR.join(probabilities)
+
+
+def _remarks(prediction: Prediction, top: int | None) -> list[str]:
+    """Return what is to be said of an answer beside it; nothing of most."""
+    rejected = [DONT_KNOW] if top and not prediction.accepted else []
+    return [*rejected, *([UNLIKE] if prediction.unknown else [])]
+
+
+def _certainty(prediction: Prediction) -> dict[str, bool | float | None]:
+    return {
+        "accepted": prediction.accepted,
+        "unknown": prediction.unknown,
+        "unknown_score": prediction.unknown_score,
+    }
 
 
 def _top(prediction: Prediction, count: int) -> list[str]:
@@ -113,6 +131,7 @@ def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Pat
         predictor.classes,
         predictions=sets if predictor.spec.multi_label else None,
         names=[prediction.name for prediction in first],
+        accepted=[prediction.accepted for prediction in first],
         title="Predictions" + (f", the first {len(first)} of {count:,}" if len(first) < count else ""),
     )
     save_figure(grid, figure)

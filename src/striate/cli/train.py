@@ -99,6 +99,8 @@ def command(
         console.print(f"note: {note}", markup=False)
     follow(job, console, quiet)
     measured = job.finish()
+    for note in job.run.notes:
+        console.print(f"note: {note}", markup=False)
     _report(job, measured, job.budget.used() if job.budget else elapsed(), json)
 
 
@@ -159,6 +161,7 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
 
 
 def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: bool) -> None:
+    from striate.cli.certainty import accepted_line, calibration_line
     from striate.cli.output import accuracy_line, peak_memory_gib, print_json, stdout
     from striate.core.duration import duration
     from striate.training.job import headline
@@ -172,6 +175,10 @@ def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: 
     console = stdout()
     for result in measured.values():
         console.print(accuracy_line(result), markup=False)
+    if measured:
+        last = list(measured.values())[-1]
+        for line in filter(None, (calibration_line(last), accepted_line(last))):
+            console.print(line, markup=False)
     if job.run.progress.ending:
         console.print(f"ended      {job.run.progress.ending}", markup=False)
     budget = f" of {duration(job.budget.seconds)}" if job.budget else ""

@@ -224,6 +224,20 @@ class NetworkSettings(Settings):
     one_logit: bool = Field(False, description="Two classes by one logistic output instead of two by softmax")
 
 
+class CertaintySettings(Settings):
+    """When the trained network says that it does not know: one of the two, or neither."""
+
+    reject_below: float | None = Field(
+        None, gt=0, le=1, description="Say \"don't know\" where the answer's probability is smaller than this"
+    )
+    error_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description='Say "don\'t know" as often as it takes that at most this share of answers is wrong',
+    )
+
+
 class MachineSettings(Settings):
     """Where and how the arithmetic is done."""
 
@@ -232,7 +246,9 @@ class MachineSettings(Settings):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of all randomness")
 
 
-class TrainSettings(DataSettings, AugmentSettings, NetworkSettings, OptimizerSettings, MachineSettings):
+class TrainSettings(
+    DataSettings, AugmentSettings, NetworkSettings, OptimizerSettings, CertaintySettings, MachineSettings
+):
     """All settings of a training run."""
 
     checkpoint_every: float = Field(
@@ -245,6 +261,7 @@ GROUPS: dict[str, type[Settings]] = {
     "Augmentation": AugmentSettings,
     "Network": NetworkSettings,
     "Optimizer": OptimizerSettings,
+    "Certainty": CertaintySettings,
     "Machine": MachineSettings,
 }
 

@@ -82,7 +82,14 @@ def measure(
         labelled = _part_of(_named(data, spec, data_dir), part, spec)
     else:
         labelled = _part_of(_own_data(path, data_dir), part, spec)
-    result = evaluate(loaded.model, labelled.pictures, spec, labelled.part)
+    result = evaluate(
+        loaded.model,
+        labelled.pictures,
+        spec,
+        labelled.part,
+        calibration=loaded.card.calibration,
+        detector=loaded.detector,
+    )
     notes = (*labelled.notes, *_without_pictures(result), *_seen_in_training(path, labelled))
     return Measurement(result, labelled.pictures, notes)
 

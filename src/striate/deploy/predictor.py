@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.device import choose_device
@@ -18,8 +19,9 @@ from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
 from striate.data.loader import comfortable_batch, normalize
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
-from striate.evaluation.decision import THRESHOLD, to_probabilities
-from striate.evaluation.views import view_logits
+from striate.evaluation.calibration import Calibration
+from striate.evaluation.decision import confidence, decide, to_probabilities
+from striate.evaluation.unknown import logits_and_scores
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
 
 
@@ -30,10 +32,15 @@ class Prediction:
     Args:
         name: The picture's path, or 'picture 3' by its number among those given.
         label: The most probable class.
-        probability: Its probability.
+        probability: Its probability, calibrated where the network is.
         probabilities: {class: probability}, in the network's class order.
         labels: The classes that it is of: the most probable, or, of a multi-label network, those of probability
             0.5 or more, which may be none.
+        accepted: Whether the answer is probable enough, of the whole set of classes in a multi-label network; always
+            where no threshold was set. Where it is not, the network is better said not to know.
+        unknown: Whether the picture looks unlike all that the network was trained on; False where that is not told.
+        unknown_score: How unlike, 0 … 2: 1 − the cosine of the angle between its features and the nearest
+            training picture's; None where that is not told.
     """
 
     name: str
@@ -41,6 +48,9 @@ class Prediction:
     probability: float
     probabilities: dict[str, float]
     labels: tuple[str, ...]
+    accepted: bool = True
+    unknown: bool = False
+    unknown_score: float | None = None
 
 
 class Predictor:
@@ -58,6 +68,8 @@ class Predictor:
     def __init__(self, loaded: LoadedModel, device: torch.device) -> None:
         self.model = loaded.model
         self.card: ModelCard = loaded.card
+        self.detector = loaded.detector
+        self.calibration = loaded.card.calibration or Calibration()
         self.device = device
 
     @property
@@ -93,16 +105,24 @@ class Predictor:
     def probabilities(self, inputs: Tensor) -> Tensor:
         """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32, averaged over `spec.views`.
 
+        They are calibrated where the network is.
+
         Raises:
             SettingsError: The network was put into training mode.
         """
+        logits, _ = self._logits_and_scores(inputs)
+        return to_probabilities(self.calibration.apply(logits), self.spec.multi_label)
+
+    def _logits_and_scores(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return logits and how unlike the training pictures each input is, on the CPU."""
         if any(module.training for module in self.model.modules()):
             raise SettingsError(
                 "the network is in training mode: dropout would drop, and batch norm normalise by this batch",
                 where="predictor.model",
                 fix="predictor.model.eval()",
             )
-        return to_probabilities(view_logits(self.model, inputs, self.spec), self.spec.multi_label).cpu()
+        logits, scores = logits_and_scores(self.model, inputs, self.spec, self.detector)
+        return logits.cpu(), None if scores is None else scores.cpu()
 
     def predict(self, pictures: Picture | Iterable[Picture]) -> list[Prediction]:
         """Return one prediction per picture, in order.
@@ -129,9 +149,10 @@ class Predictor:
             names = [picture_name(picture, number) for number, picture in batch]
             pixels = [self._try_pixels(picture, name) for (_, picture), name in zip(batch, names, strict=True)]
             usable = [one for one in pixels if not isinstance(one, DataError)]
-            rows = iter(self.probabilities(self._normalized(usable)).tolist() if usable else ())
-            for name, one in zip(names, pixels, strict=True):
-                yield one if isinstance(one, DataError) else self._prediction(name, next(rows))
+            found = (name for name, one in zip(names, pixels, strict=True) if not isinstance(one, DataError))
+            predictions = iter(self._predictions(list(found), self._normalized(usable)) if usable else ())
+            for one in pixels:
+                yield one if isinstance(one, DataError) else next(predictions)
 
     def _try_pixels(self, picture: Picture, name: str) -> Pixels | DataError:
         try:
@@ -144,13 +165,28 @@ class Predictor:
         stacked = np.stack(pixels) if pixels else np.empty((0, height, width, channels), np.uint8)
         return normalize(torch.from_numpy(stacked).permute(0, 3, 1, 2).to(self.device), self.spec)
 
-    def _prediction(self, name: str, row: list[float]) -> Prediction:
-        best = max(range(len(row)), key=row.__getitem__)
-        probabilities = dict(zip(self.classes, row, strict=True))
-        labels = [self.classes[best]]
-        if self.spec.multi_label:
-            labels = [label for label, probability in probabilities.items() if probability >= THRESHOLD]
-        return Prediction(name, self.classes[best], row[best], probabilities, tuple(labels))
+    @torch.inference_mode()
+    def _predictions(self, names: Sequence[str], inputs: Tensor) -> list[Prediction]:
+        logits, scores = self._logits_and_scores(inputs)
+        rule, multi_label = self.calibration, self.spec.multi_label
+        probabilities, answers = to_probabilities(rule.apply(logits), multi_label), decide(logits, multi_label)
+        accepted = rule.accepts(confidence(probabilities, answers)).tolist()
+        best = logits.argmax(1)  # of the logits, as rounded probabilities may be equal
+        sets = (answers if multi_label else F.one_hot(best, len(self.classes)) == 1).tolist()
+        unlike = None if scores is None else list(zip(rule.is_unknown(scores).tolist(), scores.tolist(), strict=True))
+        return [
+            Prediction(
+                name=name,
+                label=self.classes[label],
+                probability=row[label],
+                probabilities=dict(zip(self.classes, row, strict=True)),
+                labels=tuple(compress(self.classes, sets[number])),
+                accepted=accepted[number],
+                unknown=unlike is not None and unlike[number][0],
+                unknown_score=None if unlike is None else unlike[number][1],
+            )
+            for number, (name, label, row) in enumerate(zip(names, best.tolist(), probabilities.tolist(), strict=True))
+        ]
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "auto") -> Predictor:

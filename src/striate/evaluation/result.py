@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from torch import Tensor
 
+from striate.evaluation.calibration import Calibration
+from striate.evaluation.calibration_error import CalibrationFigures, calibration_figures
+from striate.evaluation.decision import confidence, is_right
 from striate.evaluation.macro import Macro, balanced_accuracy, macro_f1
 from striate.evaluation.metrics import IMBALANCED, ClassScore
+from striate.evaluation.rejection import AcceptedFigures, accepted_figures
+from striate.evaluation.temperature import cross_fitted
 
 
 @dataclass(frozen=True)
@@ -21,12 +27,16 @@ class Evaluation:
         count, correct: Pictures, and those classified rightly.
         accuracy: correct / count.
         interval: Its 95 % interval (Wilson).
-        loss: Mean cross-entropy.
+        loss: Mean cross-entropy of the logits as the network gives them, before any temperature.
         per_class: Each class's scores.
         predictions: int64, N; the class of the largest logit, the first of equals. Or bool, N K; each picture's
             classes.
-        probabilities: float32, N K.
+        probabilities: float32, N K; calibrated where the network is.
         labels: int64 N, or bool N K.
+        logits: float32, N K; before any temperature.
+        calibration: What the network's card says of its certainty, if anything.
+        held_out: Whether the calibration was fitted to other pictures than these.
+        scores: float32, N; how unlike the training pictures each picture is, where that was measured.
     """
 
     counted: ClassVar[str] = "pictures"  # what is right or wrong as a whole
@@ -41,9 +51,55 @@ class Evaluation:
     predictions: Tensor
     probabilities: Tensor
     labels: Tensor
+    logits: Tensor
+    calibration: Calibration | None
+    held_out: bool
+    scores: Tensor | None
+
+    @property
+    def accepted(self) -> Tensor:
+        """Which answers are accepted, bool N; all where nothing is rejected."""
+        confidences = confidence(self.probabilities, self.predictions)
+        return (self.calibration or Calibration()).accepts(confidences)
+
+    @property
+    def unknown(self) -> Tensor | None:
+        """Which pictures look unlike the training pictures, bool N; None where that is not told."""
+        if self.calibration is None or self.calibration.unknown is None or self.scores is None:
+            return None
+        return self.calibration.is_unknown(self.scores)
+
+    @cached_property
+    def before(self) -> CalibrationFigures:
+        """What the probabilities would be worth without a temperature."""
+        return calibration_figures(self.logits, self.labels)
+
+    @cached_property
+    def after(self) -> CalibrationFigures | None:
+        """What the calibrated probabilities are worth; None where no temperature was fitted."""
+        calibrated = self.calibrated_logits()
+        return None if calibrated is None else calibration_figures(calibrated, self.labels)
+
+    def calibrated_logits(self) -> Tensor | None:
+        """Return the logits over the temperature, N K, as figures of it take them; None where none was fitted.
+
+        Where it was fitted to these very pictures, each one's temperature is fitted to others of them instead.
+        """
+        if self.calibration is None or self.calibration.count == 0:
+            return None
+        return self.calibration.apply(self.logits) if self.held_out else cross_fitted(self.logits, self.labels)
+
+    @cached_property
+    def among_accepted(self) -> AcceptedFigures | None:
+        """How the accepted answers do; None where nothing is rejected."""
+        if self.calibration is None or not self.calibration.rejects:
+            return None
+        return accepted_figures(self.accepted, is_right(self.predictions, self.labels))
 
     def summary(self) -> dict[str, Any]:
         """Return all but the single pictures, as plain values."""
+        temperature = self.calibration.temperature if self.calibration and self.calibration.count else None
+        unknown = self.unknown
         return {
             "part": self.part,
             "count": self.count,
@@ -51,8 +107,20 @@ class Evaluation:
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),
             "loss": self.loss,
+            "calibration": {
+                "temperature": temperature,
+                "held_out": self.held_out,
+                "before": asdict(self.before),
+                "after": asdict(self.after) if self.after else None,
+            },
+            "accepted": asdict(self.among_accepted) if self.among_accepted else None,
+            "unknown": None if unknown is None else _flagged(unknown),
             "per_class": [asdict(score) for score in self.per_class],
         }
+
+
+def _flagged(unknown: Tensor) -> dict[str, float]:
+    return {"count": int(unknown.sum()), "share": float(unknown.double().mean())}
 
 
 @dataclass(frozen=True)
@@ -103,7 +171,8 @@ class MultiLabelEvaluation(Evaluation):
     """What a network does where a picture may be of any number of classes.
 
     `correct` and `accuracy` count pictures whose whole set of classes is right (exact match), `loss` is the mean
-    binary cross-entropy over pictures and classes.
+    binary cross-entropy over pictures and classes. A set is accepted by the probability of all of it, the product
+    over the classes of their being in it or not.
 
     Args:
         hamming_accuracy: Share of right answers, one for each picture and class.

@@ -26,7 +26,7 @@ LEAST_WIDTH = 4.4  # inches, of the title and caption over and under few picture
 FEW, FEW_COLUMNS, MANY_COLUMNS = 36, 6, 8
 TYPE, LINE = 7.5, 0.135  # points, inches
 TITLE_TYPE, TITLE_LINE = 11, 0.2
-NO_CLASS = "(none)"
+NO_CLASS, DONT_KNOW = "(none)", "don't know"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def prediction_grid(
     *,
     predictions: Tensor | None = None,
     names: Sequence[str] | None = None,
+    accepted: Sequence[bool] | None = None,
     title: str = "Predictions",
 ) -> Figure:
     """Return the figure of pictures, each over its predicted class, probability and, where known, true class.
@@ -98,6 +99,7 @@ def prediction_grid(
         classes: The K names.
         predictions: Predicted classes, int64 N or bool N K; the most probable by default, the first of equals.
         names: What to call each picture, in a last line; the end of a long name is shown.
+        accepted: Whether each answer is accepted; of one that is not, "don't know" stands in its place.
         title: Over the whole.
 
     Raises:
@@ -105,7 +107,7 @@ def prediction_grid(
     """
     if predictions is None:
         predictions = probabilities.argmax(1)
-    given = [labels, probabilities, predictions, names]
+    given = [labels, probabilities, predictions, names, accepted]
     if {len(images), *(len(values) for values in given if values is not None)} != {len(images)}:
         raise DataError(f"{len(images)} pictures with a different number of labels, probabilities or names")
     if probabilities.shape[1] != len(classes):
@@ -113,6 +115,8 @@ def prediction_grid(
     if len(images) == 0:
         raise DataError("no picture to draw", fix="give one or more")
     predicted = [text or NO_CLASS for text in label_texts(predictions, classes)]
+    if accepted is not None:
+        predicted = [text if sure else DONT_KNOW for text, sure in zip(predicted, accepted, strict=True)]
     confidences = confidence(probabilities, predictions).tolist()
     true, right = [], []
     if labels is not None:

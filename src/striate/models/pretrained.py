@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from striate.core.errors import ModelFileError
 from striate.models.contract import Classifier
+from striate.models.last_layer import BANK
 
 # classifiers beside the last one, which GoogLeNet and Inception have for training only
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
@@ -77,6 +78,8 @@ def load_weights(model: Classifier, file: Path) -> Transfer:
     weights: dict[str, Tensor] = {}
     adapted, left_out = [], []
     for name, tensor in _read(file).items():
+        if name == BANK:
+            continue
         if name.startswith(AUXILIARY):
             left_out.append(f"{name}: of an auxiliary classifier")
         else:

@@ -9,8 +9,8 @@ schedule.json     why training ended, after how many steps, and how a time budge
 files.csv         what became of each picture file (folders only)
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
 model.safetensors the trained network; its presence means that the run is finished
-evaluation.json   accuracy with interval, per class, confusion matrix, for each measured part
-predictions.csv   each measured picture with its probabilities
+evaluation.json   accuracy with interval, calibration, what is accepted, per class, confusion matrix, by part
+predictions.csv   each measured picture with its (calibrated) probabilities, accepted or not
 """
 
 from __future__ import annotations

@@ -20,11 +20,14 @@ from torch import Tensor
 from striate.core.errors import ModelFileError, StriateError
 from striate.core.paths import file_status, to_type
 from striate.core.spec import ImageSpec
+from striate.evaluation.calibration import Calibration
+from striate.evaluation.unknown import Detector
 from striate.models import Architecture, Classifier, build, place
+from striate.models.last_layer import BANK
 from striate.runs.atomic import replace_file
 from striate.version import __version__
 
-FORMAT = 1
+FORMAT = 2  # 2: with calibration, which readers of 1 would not obey
 KEY = "striate"
 NAME = "model.safetensors"
 MAX_HEADER = 100 * 2**20
@@ -61,6 +64,8 @@ class ModelCard(BaseModel):
         metrics: What was measured, by part: {'test': {'accuracy': …, 'count': …}}.
         settings_digest: SHA-256 of the training settings.
         data: Name of the training data.
+        calibration: How logits become probabilities, and when an answer is not to be relied on; None where that
+            was not learned.
         weights_sha256: `weights_digest` of the tensors in the file; `save_model` enters it.
         card_sha256: SHA-256 of all the above as JSON; `save_model` enters it.
     """
@@ -74,26 +79,32 @@ class ModelCard(BaseModel):
     metrics: Mapping[str, PartMetrics] = Field(default_factory=dict)
     settings_digest: str = ""
     data: str = ""
+    calibration: Calibration | None = None
     weights_sha256: str = ""
     card_sha256: str = ""
 
     def signed(self) -> ModelCard:
         """Return the card with its own SHA-256."""
-        text = self.model_dump_json(exclude={"card_sha256"})
+        absent = {"calibration"} if self.calibration is None else set[str]()  # files of format 1 do not know it
+        text = self.model_dump_json(exclude={"card_sha256", *absent})
         return self.model_copy(update={"card_sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network with its weights, in evaluation mode, and its card."""
+    """A network with its weights, in evaluation mode, its card, and what tells pictures that it does not know."""
 
     model: Classifier
     card: ModelCard
+    detector: Detector | None = None
 
 
-def save_model(path: Path, model: Classifier, card: ModelCard) -> None:
-    """Write the model file at once; equal weights and card give equal bytes."""
+def save_model(path: Path, model: Classifier, card: ModelCard, detector: Detector | None = None) -> None:
+    """Write the model file at once; equal weights, card and detector give equal bytes."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    assert BANK not in tensors
+    if detector is not None:
+        tensors[BANK] = detector.bank.cpu().contiguous()
     card = card.model_copy(update={"weights_sha256": weights_digest(tensors)}).signed()
     replace_file(path, save(tensors, metadata={KEY: card.model_dump_json()}))
 
@@ -137,9 +148,27 @@ def load_model(path: Path, device: torch.device | None = None) -> LoadedModel:
         raise ModelFileError(f"damaged safetensors file ({error})", where=file, fix="take another copy") from None
     if weights_digest(tensors) != card.weights_sha256:
         raise ModelFileError("weights have changed since the file was written", where=file, fix="take another copy")
+    detector = _detector(card, tensors.pop(BANK, None), model, file)
     check_weights(model, tensors, file)
     model.load_state_dict(tensors)
-    return LoadedModel(place(model, device or torch.device("cpu")).eval(), card)
+    device = device or torch.device("cpu")
+    return LoadedModel(place(model, device).eval(), card, detector and detector.to(device))
+
+
+def _detector(card: ModelCard, bank: Tensor | None, model: Classifier, file: Path) -> Detector | None:
+    """Return what the card and the tensor beside the weights say of unknown pictures, if they do."""
+    rule = card.calibration.unknown if card.calibration else None
+    if rule is None and bank is None:
+        return None
+    if rule is None or bank is None:
+        raise ModelFileError("of what tells unknown pictures, one half is missing", where=file)
+    layer = dict(model.named_modules()).get(rule.layer)
+    wanted = (torch.float16, 2, getattr(layer, "in_features", None))
+    if (bank.dtype, bank.ndim, bank.shape[-1:].numel()) != wanted or len(bank) == 0:
+        raise ModelFileError("what tells unknown pictures is that of another network", where=file)
+    if not bool(torch.isfinite(bank).all()):
+        raise ModelFileError("what tells unknown pictures is not finite", where=file)
+    return Detector(rule.layer, bank)
 
 
 def _find(path: Path) -> Path:

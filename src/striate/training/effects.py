@@ -9,6 +9,7 @@ from __future__ import annotations
 from striate.core.settings import READ_BY, TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
+from striate.training.calibrate import refusals
 
 
 def contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> list[str]:
@@ -19,7 +20,7 @@ def contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> li
         data: What they are for.
         spec: How its pictures become the network's input.
     """
-    problems = [*_without_effect(settings), *_without_effect_on(settings, data)]
+    problems = [*_without_effect(settings), *_without_effect_on(settings, data), *refusals(settings, data.val)]
     if settings.one_logit and spec.multi_label:
         problems.append("one_logit tells two classes apart; here every class has a logistic output: leave it out")
     if settings.alternate_flip and not settings.flip:

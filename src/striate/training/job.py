@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from striate.runs.estimate import Estimate
 from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
 from striate.training.budget import TimeBudget
+from striate.training.calibrate import Learned, calibrate
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
 from striate.training.penalty import Penalty
@@ -82,16 +83,22 @@ class Job:
     def finish(self) -> dict[str, Evaluation]:
         """Measure the trained network on validation and test part, write the results, return them by part.
 
-        What the last epoch's validation has measured already is not measured again.
+        From the validation part it is calibrated first (training/calibrate). What the last epoch's validation has
+        measured already is not measured again.
         The model file comes last, so that its presence means a finished run.
         """
         with at_once(self.run):
-            parts = {part: data for part, data in self.data.parts().items() if part != "train"}
-            known = {} if self._validated is None else {"val": self._validated}
-            measured = {
-                part: known.get(part) or evaluate(self.model, data, self.run.spec, part) for part, data in parts.items()
-            }
-            self._write(measured)
+            val, spec = self._validated, self.run.spec
+            if val is None and self.data.val is not None:
+                val = evaluate(self.model, self.data.val, spec, "val")
+            learned = calibrate(self.model, self.data, spec, self.settings, val)
+            self.run.notes.extend(learned.notes)
+            measured = {} if learned.val is None else {"val": learned.val}
+            if self.data.test is not None:
+                measured["test"] = evaluate(
+                    self.model, self.data.test, spec, "test", calibration=learned.calibration, detector=learned.detector
+                )
+            self._write(measured, learned)
         self.run.release()
         return measured
 
@@ -105,7 +112,7 @@ class Job:
             self.run.release()  # a notebook keeps the traceback of an interrupt, and with it the run
         return self.run
 
-    def _write(self, measured: dict[str, Evaluation]) -> None:
+    def _write(self, measured: dict[str, Evaluation], learned: Learned) -> None:
         spec = self.run.spec
         rows = [row for part, result in measured.items() for row in prediction_rows(result, self.data.parts()[part])]
         self.run.write_csv("predictions.csv", prediction_header(spec.classes), rows)
@@ -116,17 +123,22 @@ class Job:
             metrics=metrics_summary({part: headline(result) for part, result in measured.items()}),
             settings_digest=self.run.config.digest(),
             data=self.data.name,
+            calibration=learned.calibration,
         )
-        save_model(self.run.model_path, self.model, card)
+        save_model(self.run.model_path, self.model, card, learned.detector)
 
 
 def headline(result: Evaluation) -> dict[str, Any]:
     """Return the figures of a part that are told first, as plain values."""
+    certainty, accepted = result.after or result.before, result.among_accepted
     figures: dict[str, Any] = {
         "accuracy": result.accuracy,
         "interval_95": list(result.interval),
         "count": result.count,
         "loss": result.loss,
+        "ece": certainty.ece,
+        "ece_interval_95": certainty.ece_interval_95,
+        "accepted": asdict(accepted) if accepted else None,
     }
     if isinstance(result, SingleLabelEvaluation):
         balanced, f1 = result.balanced_accuracy, result.macro_f1

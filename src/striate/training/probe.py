@@ -15,6 +15,7 @@ from striate.data.dataset import Splits
 from striate.data.loader import Batch, Loader, comfortable_batch
 from striate.evaluation import evaluate
 from striate.evaluation.evaluate import prediction_rows
+from striate.evaluation.unknown import BANK_PICTURES
 from striate.models import Classifier
 from striate.runs.costs import Costs
 from striate.training.finite import FiniteGuard
@@ -73,6 +74,8 @@ def probe(model: Classifier, data: Splits, plan: Plan, limit: float) -> Costs:
         return median(times(work, device, REPEATS, limit)) / len(sample)
 
     held_out = sum(len(pictures) for part, pictures in data.parts().items() if part != "train")
+    if data.val is not None:  # which is compared with some training pictures, of one view each (evaluation/unknown)
+        held_out += (len(data.val) + min(BANK_PICTURES, len(data.train))) // spec.views
     finish = seconds_each(measure) * held_out + WRITE_LEAST + _bytes_written(model, settings) / WRITE_RATE
     validation = 0.0
     if data.val is not None:

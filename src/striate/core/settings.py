@@ -124,6 +124,9 @@ class DataSettings(Settings):
         1.0, gt=0, le=1, description="More than one view only where the first is less certain than this"
     )
     skip_bad: bool = Field(False, description="Go on without unreadable pictures, recording each one")
+    fixes: Path | None = Field(
+        None, description="Table that relabels and excludes pictures: path, action (relabel, exclude), label, reason"
+    )
 
 
 class AugmentSettings(Settings):

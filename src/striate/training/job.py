@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from striate.core import clock
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
-from striate.core.paths import is_there, to_type
+from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
+from striate.data.audit.quick import quick_check, worth_telling
 from striate.data.dataset import Splits
-from striate.data.duplicates import picture_hashes, shared_with_training
+from striate.data.duplicates import picture_hashes
+from striate.data.fixes import file_bytes
 from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
 from striate.evaluation import Evaluation, evaluate
@@ -159,6 +162,9 @@ def prepare(
     device = choose_device(settings.device)
     if settings.data_dir is not None:  # the run may be opened from another working folder
         settings = settings.with_values(data_dir=settings.data_dir.absolute())
+    fixes = None if settings.fixes is None else file_bytes(user_path(settings.fixes))
+    if settings.fixes is not None:
+        settings = settings.with_values(fixes=user_path(settings.fixes).absolute())
     splits = open_data(data, settings, settings.seed)
     planned = make_plan(settings, splits)
     plan, model, outcome = _network(planned, splits, device)
@@ -183,13 +189,16 @@ def prepare(
         reasons=plan.reasons,
         precision_race=outcome,
         costs=plan.costs,
+        fixes_sha256=None if fixes is None else sha256(fixes).hexdigest(),
     )
-    run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device))
+    run = Run.create(out, name, unnamed or folder_name(data), config, describe_machine(device), fixes)
     if splits.files:
         run.write_files(splits.files)
     trained = picture_hashes(splits.train.images)
     run.write_training_hashes(trained)
-    run.notes.extend(shared_with_training(splits, trained))
+    checked = quick_check(splits, trained)
+    run.write_json("data-check.json", [finding.as_json() for finding in checked])
+    run.notes.extend(worth_telling(checked))
     return Job(splits, model, run, started)
 
 
@@ -209,6 +218,8 @@ def resume(path: Path, changes: Mapping[str, Any], started: float | None = None)
     run = Run.open(path)
     if run.is_finished:
         raise SettingsError("this run is finished", where=path, fix=to_type("striate", "evaluate", path))
+    if changes.get("fixes") is not None:
+        changes = {**changes, "fixes": user_path(changes["fixes"]).absolute()}
     # what the plan made of a setting is what its user gave
     told = {key: value for key, value in changes.items() if not run.config.was_given(key, value)}
     settings = run.config.settings.with_values(**told)

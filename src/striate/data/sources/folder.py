@@ -15,6 +15,7 @@ from striate.core.spec import ImageSpec
 from striate.data.cache import Decoded, read_pictures
 from striate.data.dataset import FileRecord, ImageDataset, Splits
 from striate.data.decode import read_bytes, size_and_mode
+from striate.data.fixes import but_excluded
 from striate.data.parallel import Errors, require_readable
 from striate.data.sources.scan import Listing, ignored_summary, list_folder
 
@@ -45,8 +46,8 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
     classes = _agreed_classes(listing)
     spec = _choose_spec(listing, classes, settings)
     decoded = read_pictures(root, [path for _, _, path in listing.files], spec)
-    left_out = require_readable(decoded.errors, settings.skip_bad)
     names = listing.names(root)
+    left_out = require_readable(but_excluded(decoded.errors, names, settings.fixes), settings.skip_bad)
     parts = {part: _assemble(listing, names, decoded, part, classes) for part in listing.classes}
     train = parts.get("train", parts.get(""))
     assert train is not None

@@ -13,8 +13,11 @@ from striate.core.settings import DataSettings
 from striate.data import split
 from striate.data.dataset import FileRecord, Splits, require_classes
 from striate.data.find import search_roots
+from striate.data.fixes import apply_fixes, read_fixes
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
+
+BEYOND_FIRST = "beyond the number asked for (--first)"  # why a picture is skipped
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
         DataError: The data are missing or unusable; the message says what to do.
     """
     splits = load_data(name, settings)
+    if settings.fixes is not None:
+        splits = apply_fixes(splits, read_fixes(settings.fixes))
     splits = split.complete(splits, settings.val_share, settings.test_share, seed)
     if settings.first is not None:
         train = splits.train
@@ -120,10 +125,10 @@ def _settled(splits: Splits) -> list[FileRecord]:
 
     def settled(record: FileRecord) -> FileRecord:
         part = parts.get(record.path)
-        if record.status != "used" or part == record.part:
+        if record.status not in ("used", "fixed") or part == record.part:
             return record
         if part is None:
-            return record._replace(status="skipped", reason="beyond the number asked for (--first)")
+            return record._replace(status="skipped", reason=BEYOND_FIRST)
         return record._replace(part=part)
 
     return [settled(record) for record in splits.files]

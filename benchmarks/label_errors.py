@@ -96,7 +96,8 @@ def plant(source: Path, folder: Path, pictures: int, seed: int) -> Planted:
         places.append(place)
     rightly = [number for number in order.tolist() if number not in wrong and number not in held_out]
     count = max(1, round(COPIES * len(chosen)))
-    equal, saved_again = set(), set()
+    equal: set[frozenset[str]] = set()
+    saved_again: set[frozenset[str]] = set()
     for number in rightly[: 2 * count]:
         again = folder / "test" / places[number].parent.name / f"copy-{places[number].name}"
         again.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,8 @@ def plant(source: Path, folder: Path, pictures: int, seed: int) -> Planted:
             again.symlink_to(chosen[number][1])
             equal.add(pair)
         else:
-            Image.open(chosen[number][1]).save(again, quality=QUALITY)
+            with Image.open(chosen[number][1]) as picture:
+                picture.save(again, quality=QUALITY)
             saved_again.add(pair)
     return Planted({str(places[number].relative_to(folder)) for number in wrong}, equal, saved_again)
 

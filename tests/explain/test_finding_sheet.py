@@ -44,7 +44,8 @@ def test_each_picture_is_shown_with_its_detail_and_name(tmp_path: Path) -> None:
     for part in ("97 %", "60 %", "2.png", "1.png"):
         assert part in joined
     save_figure(figure, tmp_path / "sheet.png")
-    assert Image.open(tmp_path / "sheet.png").size[0] > 300
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert drawn.width > 300
 
 
 def test_copies_stand_side_by_side_with_their_number_part_and_class() -> None:

@@ -15,7 +15,7 @@ from striate.explain.feature_folds import features_out_of_fold
 from striate.explain.out_of_fold import FOLDS, fold_numbers, network_out_of_fold
 from striate.explain.suspects import Suspects, find_suspects, suspects_finding
 
-QUICK = TrainSettings(epochs=3, precision="fp32", device="cpu")
+QUICK = TrainSettings(epochs=5, precision="fp32", device="cpu")
 
 
 def turned(splits: Splits, share: float, seed: int) -> tuple[Splits, set[str]]:
@@ -59,14 +59,14 @@ def test_no_picture_is_judged_by_a_network_that_was_trained_on_it(monkeypatch) -
 
 
 def test_turned_labels_of_digits_are_found() -> None:
-    data, wrong = turned(open_data("digits", TrainSettings(), 0), 0.08, seed=1)
+    data, wrong = turned(open_data("digits", TrainSettings(first=700), 0), 0.08, seed=1)
     said: list[str] = []
     found = find_suspects(data, QUICK, said.append)
     assert len(said) == FOLDS
     (finding,) = suspects_finding(found, data)
     ranked = [case.names[0] for case in finding.cases]
-    assert len(wrong & set(ranked[: len(wrong)])) >= 0.85 * len(wrong)
-    assert len(wrong & set(ranked)) >= 0.85 * len(wrong)
+    assert len(wrong & set(ranked[: len(wrong)])) >= 0.8 * len(wrong)
+    assert len(wrong & set(ranked)) >= 0.8 * len(wrong)
     right = {name: int(label) for name, label in zip(data.train.names, data.train.labels, strict=True)}
     first = finding.cases[0]
     assert first.suggested != data.classes[right[first.names[0]]]

@@ -30,12 +30,14 @@ def photographs(count: int, side: int = 64, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
     amplitude = 1 / np.maximum(frequency, 1 / side)  # the spectrum of natural scenes falls like 1/f
-    noise = np.fft.fft2(rng.standard_normal((count, 3, side, side))) * amplitude
-    field = np.fft.ifft2(noise).real
-    field -= field.mean((2, 3), keepdims=True)
-    field /= field.std((2, 3), keepdims=True)
-    grey, colour = field.mean(1, keepdims=True), field
-    mixed = 128 + 45 * (grey + 0.5 * colour)
+
+    def field(channels: int, falling: int) -> np.ndarray:
+        noise = np.fft.fft2(rng.standard_normal((count, channels, side, side))) * amplitude**falling
+        values = np.fft.ifft2(noise).real
+        values -= values.mean((2, 3), keepdims=True)
+        return values / values.std((2, 3), keepdims=True)
+
+    mixed = 128 + 40 * field(1, 1) + 15 * field(3, 2)  # colours change more slowly than brightness
     return mixed.clip(0, 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
 
 

@@ -22,8 +22,8 @@ def pairs_in(images: np.ndarray) -> list[tuple[int, int]]:
 
 
 CHANGES = {
-    "saved as JPEG": lambda p: saved_again(p, 50),
-    "half the size and back": lambda p: resized_and_back(p, p.shape[0] // 2),
+    "saved as JPEG": lambda p: saved_again(p, 70),
+    "smaller and back": lambda p: resized_and_back(p, p.shape[0] * 7 // 8),
     "brighter": lambda p: brighter(p, 1.0, 20),
     "less contrast": lambda p: brighter(p, 0.8, 20),
     "noise": lambda p: brighter(p + np.random.default_rng(3).normal(0, 3, p.shape), 1, 0),
@@ -44,14 +44,17 @@ def test_the_same_shape_in_another_colour_is_another_picture() -> None:
 
 
 def strokes(count: int, side: int = 28) -> np.ndarray:
-    """Digits 'one': a stroke of any slant, place and width on black; many of them are alike."""
+    """Digits 'one': a bent stroke of any slant and width on black; many of them are alike."""
     rng = np.random.default_rng(4)
     drawn = []
     for _ in range(count):
-        canvas = Image.new("L", (4 * side, 4 * side))
-        middle, slant = rng.uniform(1.8, 2.2) * side, rng.uniform(-0.5, 0.5) * side
-        top, width = rng.uniform(0.6, 0.9) * side, int(rng.uniform(0.3, 0.5) * side)
-        ImageDraw.Draw(canvas).line([(middle + slant, top), (middle - slant, 4 * side - top)], fill=255, width=width)
+        canvas = Image.new("L", (8 * side, 8 * side))
+        slant, bend, middle = rng.normal(0, 0.25), rng.normal(0, 0.08), rng.normal(0.5, 0.02)
+        places = [
+            (middle + slant * (y - 0.5) + bend * np.sin(np.pi * y), 0.12 + 0.76 * y) for y in np.linspace(0, 1, 9)
+        ]
+        points = [(8 * side * x, 8 * side * y) for x, y in places]
+        ImageDraw.Draw(canvas).line(points, fill=255, width=int(rng.uniform(0.06, 0.12) * 8 * side), joint="curve")
         drawn.append(np.asarray(canvas.resize((side, side), Image.Resampling.LANCZOS)))
     return np.stack(drawn)
 

@@ -49,10 +49,9 @@ def strokes(count: int, side: int = 28) -> np.ndarray:
     drawn = []
     for _ in range(count):
         canvas = Image.new("L", (8 * side, 8 * side))
-        slant, bend, middle = rng.normal(0, 0.25), rng.normal(0, 0.08), rng.normal(0.5, 0.02)
-        places = [
-            (middle + slant * (y - 0.5) + bend * np.sin(np.pi * y), 0.12 + 0.76 * y) for y in np.linspace(0, 1, 9)
-        ]
+        slant, bend, middle = rng.normal(0, 0.25), rng.normal(0, 0.12), rng.normal(0.5, 0.03)
+        top, bottom = rng.uniform(0.08, 0.2), rng.uniform(0.8, 0.92)
+        places = [(middle + slant * (y - 0.5) + bend * np.sin(np.pi * y), y) for y in np.linspace(top, bottom, 9)]
         points = [(8 * side * x, 8 * side * y) for x, y in places]
         ImageDraw.Draw(canvas).line(points, fill=255, width=int(rng.uniform(0.06, 0.12) * 8 * side), joint="curve")
         drawn.append(np.asarray(canvas.resize((side, side), Image.Resampling.LANCZOS)))

@@ -23,9 +23,10 @@ LEAST_SIDE = 16  # pixels; in smaller pictures there is too little to tell copie
 RADII = (7, 3)  # bits of the first hash; the second where the first finds too many pairs
 SECOND_RADIUS = 10  # bits of the other hash
 # least correlations of values and of differences: of a drawing on plain ground, and of a photograph
-DRAWING, PHOTOGRAPH = torch.tensor([0.99, 0.98]), torch.tensor([0.95, 0.80])
-FROM, TO = 0.3, 0.6  # shares of the pixels that differ from the next: up to this a drawing, from this a photograph
+DRAWING, PHOTOGRAPH = torch.tensor([0.98, 0.95]), torch.tensor([0.95, 0.80])
+FROM, TO = 0.3, 0.7  # shares of the pixels that differ from the next: up to this a drawing, from this a photograph
 STEP = 2.0  # levels by which they differ then
+EDGE = 32.0  # levels beyond which a difference counts no more: the outline of a thing is not all there is to see
 PLAIN = 4.0  # deviation, in levels, under which a picture shows next to nothing
 _SIDE = 32
 _PAIRS = 2**12  # compared at a time
@@ -82,7 +83,8 @@ def _confirmed(pictures: Pictures, pairs: Numbers) -> NDArray[np.bool_]:
         detail = (differences.abs() > STEP).float().mean(1)
         share = ((torch.minimum(detail[left], detail[right]) - FROM) / (TO - FROM)).clamp(0, 1)
         least = torch.lerp(DRAWING, PHOTOGRAPH, share[:, None])
-        found = torch.stack([_correlations(rows, left, right) for rows in (values, differences)], 1)
+        compared = values, differences.clamp(-EDGE, EDGE)
+        found = torch.stack([_correlations(rows, left, right) for rows in compared], 1)
         said.append((found >= least).all(1).numpy())
     return np.concatenate(said)
 

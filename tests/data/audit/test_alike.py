@@ -75,6 +75,11 @@ def test_pictures_too_small_to_tell_are_left_alone() -> None:
     assert pairs_in(np.concatenate([images, images])) == []
 
 
+def test_pictures_enlarged_from_such_small_ones_are_left_alone() -> None:
+    digits = load_data("digits", DataSettings(img_size=32)).train.images[:, 0].numpy()
+    assert pairs_in(np.unique(digits, axis=0)) == []
+
+
 def test_digits_by_hand_give_no_alarm(real_data) -> None:
     real_data("mnist")
     images = load_data("mnist", DataSettings()).train.images[:6000, 0].numpy()

@@ -8,7 +8,7 @@ import scipy.fft
 import torch
 from PIL import Image
 
-from striate.data.audit.perceptual import brightness, dct_hash, difference_hash
+from striate.data.audit.perceptual import brightness, dct_hash, difference_hash, fine_detail
 
 from .making import brighter, photographs, resized_and_back, saved_again
 
@@ -25,6 +25,14 @@ def test_the_dct_hash_is_that_of_scipys_transform(shape: tuple[int, int]) -> Non
     found = bits_of(dct_hash(torch.from_numpy(grey).float()))
     np.testing.assert_array_equal(found, expected)
     assert (found.sum(1) == 32).all()
+
+
+def test_fine_detail_is_the_variance_beyond_the_lowest_frequencies() -> None:
+    grey = np.random.default_rng(3).uniform(0, 255, (5, 32, 40))
+    energy = scipy.fft.dctn(grey, axes=(1, 2), norm="ortho") ** 2
+    variance = energy.sum((1, 2)) - energy[:, 0, 0]
+    expected = 1 - (energy[:, :16, :16].sum((1, 2)) - energy[:, 0, 0]) / variance
+    np.testing.assert_allclose(fine_detail(torch.from_numpy(grey).float(), 16).numpy(), expected, atol=1e-4)
 
 
 def test_the_difference_hash_says_where_the_next_cell_is_brighter() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.data.audit.neighbours import Codes, Numbers, close_pairs
-from striate.data.audit.perceptual import brightness, dct_hash, difference_hash
+from striate.data.audit.perceptual import brightness, dct_hash, difference_hash, fine_detail
 from striate.data.audit.pictures import Pictures
 
 LEAST_SIDE = 16  # pixels; in smaller pictures there is too little to tell copies from look-alikes
@@ -28,6 +28,7 @@ FROM, TO = 0.3, 0.7  # shares of the pixels that differ from the next: up to thi
 STEP = 2.0  # levels by which they differ then
 EDGE = 32.0  # levels beyond which a difference counts no more: the outline of a thing is not all there is to see
 PLAIN = 4.0  # deviation, in levels, under which a picture shows next to nothing
+FINE, FINE_FROM = 0.0025, 24  # share of detail beyond LEAST_SIDE under which a picture of so large a side is too smooth
 _SIDE = 32
 _PAIRS = 2**12  # compared at a time
 
@@ -36,7 +37,7 @@ def near_duplicates(pictures: Pictures, among: Numbers) -> Numbers | None:
     """Return the pairs of pictures that are nearly the same, int64 P 2, the smaller number first, in ascending order.
 
     Args:
-        pictures: With sides of 16 pixels or more; of smaller ones no pair is returned.
+        pictures: Those with sides under 16 pixels, or enlarged from such ones, are in no pair.
         among: The numbers of those to compare, ascending; of equal pictures one is enough.
 
     Returns:
@@ -60,13 +61,16 @@ def near_duplicates(pictures: Pictures, among: Numbers) -> Numbers | None:
 
 
 def _hashes(pictures: Pictures) -> tuple[Codes, Codes, NDArray[np.bool_]]:
-    """Return both hashes of each picture, and whether it shows next to nothing."""
+    """Return both hashes of each picture, and whether it shows too little to compare."""
     first, second, plain = [], [], []
     for images in pictures.batches():
         grey = brightness(images)
         first.append(dct_hash(grey))
         second.append(difference_hash(grey))
-        plain.append((grey.flatten(1).std(1) < PLAIN).numpy())
+        little = grey.flatten(1).std(1) < PLAIN
+        if min(grey.shape[1:]) >= FINE_FROM:
+            little |= fine_detail(grey, LEAST_SIDE) < FINE
+        plain.append(little.numpy())
     return np.concatenate(first), np.concatenate(second), np.concatenate(plain)
 
 

@@ -38,8 +38,7 @@ def dct_hash(grey: Tensor) -> NDArray[np.uint64]:
     Args:
         grey: float32, N h w.
     """
-    height, width = grey.shape[1:]
-    lowest = (_cosines(height) @ grey @ _cosines(width).T).flatten(1)  # N 64
+    lowest = _lowest_frequencies(grey, _LOWEST).flatten(1)  # N 64
     return _packed(lowest > lowest.median(1, keepdim=True).values)
 
 
@@ -53,9 +52,30 @@ def difference_hash(grey: Tensor) -> NDArray[np.uint64]:
     return _packed((cells[:, :, 1:] - cells[:, :, :-1] > _STEP).flatten(1))
 
 
-def _cosines(length: int) -> Tensor:
-    """Return the lowest rows of the orthonormal DCT-II, float32, 8 `length`."""
-    frequency, place = torch.arange(_LOWEST)[:, None], torch.arange(length)[None]
+def fine_detail(grey: Tensor, side: int) -> Tensor:
+    """Return which share of each picture's variance a picture of `side` × `side` pixels could not hold, N.
+
+    That is the energy of all frequencies beyond the `side` × `side` lowest ones; of a picture that was enlarged from
+    such a small one there is next to none.
+
+    Args:
+        grey: float32, N h w.
+    """
+    energy = _lowest_frequencies(grey, side).square()
+    total = grey.square().sum((1, 2))
+    constant = energy[:, 0, 0]
+    return (total - energy.sum((1, 2))) / (total - constant).clamp_min(1e-6)
+
+
+def _lowest_frequencies(grey: Tensor, count: int) -> Tensor:
+    """Return the `count` × `count` lowest frequencies of the orthonormal two-dimensional DCT-II."""
+    height, width = grey.shape[1:]
+    return _cosines(height, count) @ grey @ _cosines(width, count).T
+
+
+def _cosines(length: int, count: int) -> Tensor:
+    """Return the `count` lowest rows of the orthonormal DCT-II, float32, `count` `length`."""
+    frequency, place = torch.arange(count)[:, None], torch.arange(length)[None]
     rows = torch.cos(math.pi * (2 * place + 1) * frequency / (2 * length)) * math.sqrt(2 / length)
     rows[0] /= math.sqrt(2)
     return rows

@@ -311,3 +311,17 @@ def test_a_thousand_to_one_trains_and_is_told(picture_folder, tmp_path: Path, ca
     assert "training pictures of common, 1 of rare" in err
     metrics = json.loads((tmp_path / "r" / "metrics.jsonl").read_text().splitlines()[0])
     assert np.isfinite(metrics["train_loss"])
+
+
+def test_classes_of_one_colour_train_and_are_told(tmp_path: Path, capsys) -> None:
+    for name, level in (("black", 0), ("white", 255)):
+        for number in range(12):
+            path = tmp_path / "plain" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (16, 16), level).save(path)
+    assert main(["train", str(tmp_path / "plain"), *QUICK, "--out", str(tmp_path), "--name", "r"]) == 0
+    assert "24 pictures with hardly anything to see" in capsys.readouterr().err
+    code, found, _ = check(tmp_path / "plain", capsys=capsys)
+    assert code == 0
+    assert len(found["blank"]["cases"]) == 24
+    assert not [kind for kind in found if kind.startswith("near-")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from striate.data.audit.finding import Finding
     from striate.data.audit.report import Report
 
-EXAMPLES, LONGEST = 3, 60  # cases of a finding in the table, letters of each
-SUSPECTS = 10  # that are listed
+EXAMPLES = 3  # cases of a finding that are shown
+SHOWN = {"suspected-labels": 10}
 
 
 @with_settings
@@ -97,23 +97,21 @@ def _show(report: Report, written: Sequence[Path]) -> None:
         fates = ", ".join(f"{count:,} {status}" for status, count in report.counts().items())
         console.print(f"files      {fates}", markup=False)
     if report.findings:
-        rows = [[f.level, f.kind, f.summary, _first(f), f.remedy] for f in report.findings]
+        rows = [[finding.level, finding.kind, "\n".join(_told(finding))] for finding in report.findings]
         console.print()
-        console.print(table("", ["", "finding", "what", "the first", "what to do"], rows, left=(0, 1, 2, 3, 4)))
+        console.print(table("", ["", "finding", "what, where, and what to do"], rows, left=(0, 1, 2)))
     else:
         console.print("nothing found")
-    for finding in report.findings:
-        wanted = len(finding.cases) if finding.level == "error" else SUSPECTS
-        if finding.level == "error" or finding.kind == "suspected-labels":
-            console.print(f"\n{finding.kind}", markup=False)
-            for case in finding.cases[:wanted]:
-                console.print(f"  {case.text}", markup=False)
     for path in written:
         console.print(f"written    {path}", markup=False)
 
 
-def _first(finding: Finding) -> str:
-    texts = [case.text for case in finding.cases[:EXAMPLES]]
-    shown = [text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" for text in texts]
-    more = len(finding.cases) - len(shown)
-    return "; ".join(shown) + (f"; {more:,} more" if more else "")
+def _told(finding: Finding) -> Iterator[str]:
+    """Yield the lines on a finding: all cases where it is in the way of training, else the first."""
+    yield finding.summary
+    wanted = len(finding.cases) if finding.level == "error" else SHOWN.get(finding.kind, EXAMPLES)
+    for case in finding.cases[:wanted]:
+        yield f"  {case.text}"
+    if wanted < len(finding.cases):
+        yield f"  and {len(finding.cases) - wanted:,} more"
+    yield f"→ {finding.remedy}"

@@ -43,6 +43,14 @@ def test_without_a_majority_all_copies_go() -> None:
     assert set(proposed(duplicates_across_classes=("train/a", "train/c"))) == {"train/a", "train/c"}
 
 
+def test_a_suspected_label_decides_between_two_classes() -> None:
+    findings = [
+        Finding("duplicates-across-classes", "falsifies", "", "", [Case(("train/a", "train/c"))]),
+        Finding("suspected-labels", "warning", "", "", [Case(("train/c",), "dog → cat, 97 %", "cat")]),
+    ]
+    assert {fix.path: fix.action for fix in proposed_fixes(findings, FILES)} == {"train/c": "exclude"}
+
+
 def test_a_picture_in_two_findings_gets_one_row() -> None:
     names = ("train/c", "test/a")
     found = proposed(duplicates_across_classes=names, duplicates_across_parts=names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from striate.data.audit.finding import Finding
 from striate.data.dataset import FileRecord
@@ -19,7 +19,8 @@ def proposed_fixes(findings: Sequence[Finding], files: Iterable[FileRecord]) -> 
 
     Unreadable and blank pictures are excluded. Of a picture in several parts one copy stays, in the test part if it
     is there, else in the validation part. Of a picture under two classes one copy stays under the class that most
-    copies have; without a majority all go, until somebody says what they are. Suspected labels are replaced.
+    copies have, suspected labels counting as what they are suspected to be; without a majority all go, until somebody
+    says what they are. Other suspected labels are replaced.
     """
     records = {record.path: record for record in files}
     rows: dict[str, Fix] = {}
@@ -37,24 +38,30 @@ def proposed_fixes(findings: Sequence[Finding], files: Iterable[FileRecord]) -> 
         exclude(names, detail)
     for names, _ in cases("blank"):
         exclude(names, "blank")
+    suspected = by_kind["suspected-labels"].cases if "suspected-labels" in by_kind else ()
+    labels = {name: record.class_name for name, record in records.items()}
+    rather = labels | {case.names[0]: case.suggested for case in suspected}
     for names, _ in cases(*_ACROSS_CLASSES):
-        kept = _kept_of_majority(names, records)
+        kept = _kept_of_majority(names, labels, rather, records)
         reason = f"the same picture as {kept}" if kept else "one picture under several classes"
         exclude((name for name in names if name != kept), reason)
     for names, _ in cases(*_ACROSS_PARTS):
         kept = min((name for name in names if name not in rows), key=lambda name: _rank(records[name]), default="")
         exclude((name for name in names if kept and name != kept), f"the same picture as {kept}")
-    for case in by_kind["suspected-labels"].cases if "suspected-labels" in by_kind else ():
+    for case in suspected:
         rows.setdefault(case.names[0], Fix(case.names[0], "relabel", case.suggested, f"suspected: {case.detail}"))
     return list(rows.values())
 
 
-def _kept_of_majority(names: Sequence[str], records: dict[str, FileRecord]) -> str:
-    counts = Counter(records[name].class_name for name in names)
-    (label, most), *others = counts.most_common()
-    if others and others[0][1] == most:
+def _kept_of_majority(
+    names: Sequence[str], labels: Mapping[str, str], rather: Mapping[str, str], records: Mapping[str, FileRecord]
+) -> str:
+    """Return the copy that stays, '' where no class has a majority or no copy of it is labelled so."""
+    (label, most), *others = Counter(rather[name] for name in names).most_common()
+    fitting = [name for name in names if labels[name] == rather[name] == label]
+    if not fitting or (others and others[0][1] == most):
         return ""
-    return min((name for name in names if records[name].class_name == label), key=lambda name: _rank(records[name]))
+    return min(fitting, key=lambda name: _rank(records[name]))
 
 
 def _rank(record: FileRecord) -> int:

@@ -50,17 +50,19 @@ def finding_sheet(finding: Finding, pictures: Pictures, numbers: Mapping[str, in
     _, high, wide = pictures.shape
     height = SIDE * min(max(high / wide, 0.25), 2.0)
     top = MARGIN + TITLE_LINE * len(title) + 0.08
-    row_height = height + LINE * LINES + GAP
-    whole = top + len(rows) * row_height + MARGIN
+    heights = [height + LINE * max(len(cell.lines) for cell in row) + GAP for row in rows]
+    whole = top + sum(heights) + MARGIN
+    start = (width - columns * (SIDE + GAP) + GAP) / 2
     with rc_context({"font.family": families()}):
         figure = Figure(figsize=(width, whole), dpi=150)
         figure.text(
             0.5, 1 - MARGIN / whole, "\n".join(title), ha="center", va="top", fontsize=TITLE_TYPE, parse_math=False
         )
-        for number, row in enumerate(rows):
+        for row, row_height in zip(rows, heights, strict=True):
             for column, cell in enumerate(row):
-                left, below = MARGIN + column * (SIDE + GAP), whole - top - number * row_height - height
+                left, below = start + column * (SIDE + GAP), whole - top - height
                 _draw(figure, cell, (left / width, below / whole, SIDE / width, height / whole), height)
+            top += row_height
     return figure
 
 

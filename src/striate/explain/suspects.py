@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import SettingsError
+from striate.core.memory import require_memory
 from striate.core.settings import TrainSettings
 from striate.data.audit.finding import Case, Finding, of
 from striate.data.dataset import ImageDataset, Splits
@@ -63,6 +64,10 @@ def find_suspects(splits: Splits, settings: TrainSettings, say: Callable[[str], 
 
 def _joined(splits: Splits) -> ImageDataset:
     parts = list(splits.parts().values())
+    if len(parts) > 1:
+        needed = sum(part.images.numel() for part in parts)
+        fix = "use smaller pictures: --img-size"
+        require_memory(needed, "the pictures of all parts together", where=splits.name, fix=fix)
     return replace(
         parts[0],
         images=torch.cat([part.images for part in parts]) if len(parts) > 1 else parts[0].images,  # N C H W

@@ -71,7 +71,7 @@ def _findings(pictures: Pictures, found: Sequence[Group], near: str, how: str) -
         findings.append(_finding(pictures, f"{near}duplicates-across-classes", told, _ACROSS_CLASSES, across_classes))
     if within:
         more = sum(len(group) - 1 for group in within)
-        told = f"{of(len(within), 'picture')} more than once in one part and class, {more:,} times in all ({how})"
+        told = f"{of(len(within), 'picture')} more than once in one part and class, {more:,} too many ({how})"
         findings.append(_finding(pictures, f"{near}duplicates", told, _WITHIN, within))
     return findings
 

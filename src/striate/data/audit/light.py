@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -11,11 +13,11 @@ from striate.data.audit.pictures import Pictures
 BLANK = 3.0  # deviation of all values, in levels
 DARK, BRIGHT = 64, 192  # levels
 FEW = 0.01  # share of the pixels that may lie beyond
-_SIDE = 32
+_SIDE = 16
 
 
 def light_findings(pictures: Pictures) -> list[Finding]:
-    """Return blank, dark and bright pictures, by a grid of at most 32 … 63 pixels a side of each.
+    """Return blank, dark and bright pictures, by a grid of at most 16 … 31 pixels a side of each.
 
     Blank: all values deviate by less than 3 of 255 levels from their mean. Dark: of fewer than 1 % of the pixels any
     channel reaches 64; bright: of fewer than 1 % of them every channel is below 192.
@@ -43,7 +45,8 @@ def _looked_at(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return whether each picture (uint8, N C H W) is blank, dark, bright: bool N."""
     step = max(min(images.shape[2:]) // _SIDE, 1)
     grid = images[:, :, ::step, ::step].contiguous()
-    brightest, darkest = grid.amax(1).flatten(1), grid.amin(1).flatten(1)
+    channels = grid.flatten(2).unbind(1)  # several times as fast as `amax` over so few
+    brightest, darkest = reduce(torch.maximum, channels), reduce(torch.minimum, channels)
     pixels = brightest.shape[1]
     blank = grid.flatten(1).float().std(1) < BLANK
     dark = (brightest >= DARK).sum(1) < FEW * pixels

@@ -17,13 +17,13 @@ from striate.explain.suspects import Suspects
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Two classes of 30 blurred noise pictures, which JPEG keeps as it keeps photographs."""
+    """Two classes of 30 pictures of somewhat blurred noise, which JPEG keeps as it keeps photographs."""
     rng = np.random.default_rng(2)
     for name in ("ants", "bees"):
         (tmp_path / "source" / name).mkdir(parents=True)
         for number in range(30):
-            noise = Image.fromarray(rng.integers(0, 256, (10, 10, 3), dtype=np.uint8))
-            picture = noise.resize((32, 32), Image.Resampling.BICUBIC)
+            noise = Image.fromarray(rng.integers(0, 256, (20, 20), dtype=np.uint8))
+            picture = noise.resize((32, 32), Image.Resampling.BICUBIC).convert("RGB")
             picture.save(tmp_path / "source" / name / f"{number}.jpg", quality=95)
     return tmp_path / "source"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -60,6 +62,17 @@ def test_near_duplicates_are_left_to_the_full_check_where_there_are_many_picture
     assert NEAR_PICTURES >= 1000
     monkeypatch.setattr("striate.data.audit.quick.NEAR_PICTURES", 10)
     assert "near-duplicates-across-parts" not in checked(data)
+
+
+def test_pictures_with_any_number_of_classes_are_checked_too() -> None:
+    images = photographs(8, side=32)
+    labels = torch.zeros(8, 3, dtype=torch.bool)
+    labels[:, 0], labels[3, 1] = True, True
+    train, test = part(images), part(images[3:4], prefix="test")
+    data = splits(replace(train, labels=labels), None, replace(test, labels=torch.tensor([[True, False, False]])))
+    found = {finding.kind: finding for finding in quick_check(data, picture_hashes(train.images))}
+    assert found["duplicates-across-classes"].cases[0].detail == "train: ants|bees, test: ants"
+    assert "imbalance" not in found
 
 
 def test_its_hashes_are_those_of_the_full_check() -> None:

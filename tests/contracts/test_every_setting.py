@@ -47,6 +47,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "split_column": ("use", TABLE),
     "group_column": ("person", TABLE),
     "group": (r"(\d)\.png", COLOUR),
+    "fixes": ("fixes.csv", COLOUR),
     "folds": (3, FOLD),
     "fold": (2, FOLD),
     "flip": (True, {}),
@@ -166,6 +167,7 @@ def data(tmp_path_factory) -> Path:
         for i, parts in ((i, ("train", "train", "train", "train", "val", "test")) for i in range(18))
     ]
     (root / "table.csv").write_text("\n".join(["path,mirror,label,number,use,person", *rows]))
+    (root / "fixes.csv").write_text("path,action,label,reason\ncats/03.png,relabel,dogs,\ndogs/04.png,exclude,,dark\n")
     return root
 
 
@@ -185,8 +187,8 @@ class Trials:
         name = given.pop("DATA", "digits")
         place = name if name.startswith("digits") or name == "only-elsewhere" else str(self.data / name)
         given = {key: value for key, value in given.items() if value is not None}
-        if "data_dir" in given:
-            given["data_dir"] = self.data / given["data_dir"]
+        for key in given.keys() & {"data_dir", "fixes"}:
+            given[key] = self.data / given[key]
         try:
             job = prepare(place, TrainSettings.parse(given), given=frozenset(given), out=self.out, name=None)
             results = list(job.epochs())

@@ -9,7 +9,8 @@ from cyclopts import App, Parameter
 
 from striate.cli.options import merge, with_settings
 
-app = App(name="data", help="List, show and fetch data sets.", help_format="plaintext")
+app = App(name="data", help="List, show, check and fetch data sets.", help_format="plaintext")
+app.command("striate.cli.check:command", name="check", help="Say what is wrong with a data set before training.")
 
 DataDir = Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")]
 AsJson = Annotated[bool, Parameter(help="Write the result as JSON.", negative="")]

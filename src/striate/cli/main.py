@@ -27,7 +27,7 @@ app.command("striate.cli.predict:command", name="predict", help="Classify pictur
 app.command("striate.cli.compare:command", name="compare", help="Say what differs between runs, and which is better.")
 app.command("striate.cli.curves:command", name="curves", help="Compare how runs learned, in a table and a figure.")
 app.command("striate.cli.inspect:command", name="inspect", help="Show a network, layer by layer.")
-app.command("striate.cli.data:app", name="data", help="List, show and fetch data sets.")
+app.command("striate.cli.data:app", name="data", help="List, show, check and fetch data sets.")
 app.command("striate.cli.recipes:recipes", name="recipes", help="List the documents' systems.")
 app.command("striate.cli.recipes:reproduce", name="reproduce", help="Run the documents' systems beside ours.")
 app.command("striate.cli.convolve:command", name="convolve", help="Draw how a kernel or pooling window slides.")

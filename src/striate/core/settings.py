@@ -142,6 +142,9 @@ class DataSettings(Settings):
         None, ge=2, le=1000, description="Cross-validation by this many runs, each holding out another part"
     )
     fold: int | None = Field(None, ge=1, le=1000, description="Train this one of the folds alone")
+    fixes: Path | None = Field(
+        None, description="Table that relabels and excludes pictures: path, action (relabel, exclude), label, reason"
+    )
 
 
 class AugmentSettings(Settings):

@@ -196,7 +196,7 @@ class FileRecord(NamedTuple):
     path: str
     part: str
     class_name: str
-    status: str  # used, skipped or ignored
+    status: str  # used, fixed (used, but not as it came), skipped or ignored
     reason: str = ""
 
 

@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +134,19 @@ def size_and_mode(data: bytes, where: object) -> tuple[tuple[int, int], str]:
     return (width, height), picture.mode
 
 
-def _open(data: bytes, where: object) -> Image.Image:
+@contextmanager
+def opened_header(path: Path | str) -> Iterator[Image.Image]:
+    """Give the picture of a file of which no more than the header has been read; DataError, OSError."""
+    with open(path, "rb") as file, _naming_damage(file.read(8), path):  # as many as any kind begins with
+        file.seek(0)
+        yield _open(file, path)
+
+
+def _open(data: bytes | BinaryIO, where: object) -> Image.Image:
     # catch_warnings changes a process-wide list, so the few microseconds of reading a header take turns
     with _open_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of a size that is refused below
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise _too_large(f"{width} × {height} pixels", where)

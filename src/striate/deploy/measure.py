@@ -178,7 +178,7 @@ def _own_data(path: Path, data_dir: Path | None) -> Splits:
 
 def _own_data_at(folder: Path, run: Run) -> Splits:
     """Return the run's own data from where they lie now."""
-    settings = run.config.settings
+    settings = run.with_own_fixes(run.config.settings)
     _, colon, subset = run.config.data.rpartition(":")
     here = os.path.abspath(folder)
     place = f"{here}:{subset}" if colon and "/" not in subset else here

@@ -7,6 +7,8 @@ checkpoints/      step-000000123/ …, the newest two
 figures/          first-batch.png, what the network saw first
 schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
+fixes.csv         the relabelling and exclusions that were asked for, as they were when the run began
+data-check.json   what the check of the data found before training
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
 model.safetensors the trained network; its presence means that the run is finished
 evaluation.json   accuracy with interval, calibration, what is accepted, per class, confusion matrix, by part
@@ -37,6 +39,7 @@ from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
+from striate.data.fixes import file_bytes
 from striate.data.sources import open_data
 from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_csv, replace_file, sync_directory, write_durably
@@ -46,6 +49,7 @@ from striate.runs.estimate import Estimate
 from striate.runs.progress import Progress
 
 HASHES = "train.safetensors"
+FIXES = "fixes.csv"
 LONGEST_NAME = 200  # bytes; file systems stop at 255
 MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})  # settings without effect on the result
 _MACHINE = ("torch", "device_name", "threads", "device")
@@ -68,6 +72,7 @@ class RunConfig(BaseModel):
     precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
     costs: Costs | None = None
     estimate: Estimate | None = None
+    fixes_sha256: str | None = None
 
     @field_validator("settings")
     @classmethod
@@ -112,8 +117,16 @@ class Run:
         self._unlock: weakref.finalize[..., Run] | None = None
 
     @classmethod
-    def create(cls, out: Path, name: str | None, default_name: str, config: RunConfig, environment: object) -> Run:
-        """Make a new folder with its config, all at once, and lock it.
+    def create(
+        cls,
+        out: Path,
+        name: str | None,
+        default_name: str,
+        config: RunConfig,
+        environment: object,
+        fixes: bytes | None = None,
+    ) -> Run:
+        """Make a new folder with its config, and the fixes.csv it trains with, all at once, and lock it.
 
         Without a name the first free of 'default', 'default-2', 'default-3' … is taken.
 
@@ -130,6 +143,8 @@ class Run:
             "config.json": config.model_dump_json(indent=1).encode(),
             "environment.json": json.dumps(environment, indent=1).encode(),
         }
+        if fixes is not None:
+            files[FIXES] = fixes
         temporary = out / f".new.tmp-{os.getpid()}"
         with naming_disk_errors(out, sum(len(data) for data in files.values())):
             try:
@@ -219,6 +234,7 @@ class Run:
         Raises:
             DataError: They are missing, or have changed since.
         """
+        settings = self.with_own_fixes(settings)
         splits = open_data(self.config.data, settings, settings.seed)
         if splits.fingerprint() != self.config.fingerprint:
             changes = data_changes(self.path, self.training_hashes(), splits)
@@ -228,6 +244,19 @@ class Run:
                 fix="put them back as they were; or start a new run, or evaluate on what is there now by naming it",
             )
         return splits
+
+    def with_own_fixes(self, settings: TrainSettings) -> TrainSettings:
+        """Return settings of the run's with the fixes.csv that it keeps in place of the user's, who may go on with it.
+
+        Raises:
+            DataError: It is not what the run began with.
+        """
+        if settings.fixes is None:
+            return settings
+        own = self.path / FIXES
+        if hashlib.sha256(file_bytes(own)).hexdigest() != self.config.fixes_sha256:
+            raise DataError("not the fixes that the run began with", where=own, fix="put them back, or start a new run")
+        return settings.with_values(fixes=own)
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add one epoch's line to metrics.jsonl."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from striate.core import clock
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
-from striate.core.paths import is_there, to_type
+from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
+from striate.data.audit.quick import quick_check, worth_telling
 from striate.data.dataset import Splits
-from striate.data.duplicates import picture_hashes, shared_with_training
+from striate.data.duplicates import picture_hashes
+from striate.data.fixes import file_bytes
 from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
 from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
@@ -181,8 +184,7 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
     started = clock.now() if started is None else started
     keep_freed_memory()
     device = choose_device(settings.device)
-    if settings.data_dir is not None:  # the run may be opened from another working folder
-        settings = settings.with_values(data_dir=settings.data_dir.absolute())
+    settings = _with_whole_paths(settings)
     splits = open_data(data, settings, settings.seed)
     planned = make_plan(settings, splits)
     plan, model, outcome = _network(planned, splits, device)
@@ -197,6 +199,12 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
         assert budget is not None
         budget.require_steps()
     return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out))
+
+
+def _with_whole_paths(settings: TrainSettings) -> TrainSettings:
+    """Return the settings with paths that hold in any working folder: the run may be opened from another one."""
+    named = {key: getattr(settings, key) for key in ("data_dir", "fixes")}
+    return settings.with_values(**{key: user_path(path).absolute() for key, path in named.items() if path is not None})
 
 
 def prepare(
@@ -231,6 +239,8 @@ def prepare(
             fix=f"use another --name, or  {to_type('striate', 'train', '--resume', out / name)}",
         )
     started = clock.now() if started is None else started
+    settings = _with_whole_paths(settings)
+    fixes = None if settings.fixes is None else file_bytes(settings.fixes)
     seen = foresee(data, settings, out, started)
     splits, plan = seen.data, seen.plan
     config = RunConfig(
@@ -245,14 +255,17 @@ def prepare(
         precision_race=seen.race,
         costs=plan.costs,
         estimate=seen.estimate,
+        fixes_sha256=None if fixes is None else sha256(fixes).hexdigest(),
     )
     machine = describe_machine(choose_device(settings.device))
-    run = Run.create(out, name, unnamed or folder_name(data), config, machine)
+    run = Run.create(out, name, unnamed or folder_name(data), config, machine, fixes)
     if splits.files:
         run.write_files(splits.files)
     trained = picture_hashes(splits.train.images)
     run.write_training_hashes(trained)
-    run.notes.extend(shared_with_training(splits, trained))
+    checked = quick_check(splits, trained)
+    run.write_json("data-check.json", [finding.as_json() for finding in checked])
+    run.notes.extend(worth_telling(checked))
     return Job(splits, seen.model, run, started, is_new=True)
 
 
@@ -272,6 +285,8 @@ def resume(path: Path, changes: Mapping[str, Any], started: float | None = None)
     run = Run.open(path)
     if run.is_finished:
         raise SettingsError("this run is finished", where=path, fix=to_type("striate", "evaluate", path))
+    if changes.get("fixes") is not None:
+        changes = {**changes, "fixes": user_path(changes["fixes"]).absolute()}
     # what the plan made of a setting is what its user gave
     told = {key: value for key, value in changes.items() if not run.config.was_given(key, value)}
     settings = run.config.settings.with_values(**told)

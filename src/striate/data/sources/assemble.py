@@ -18,6 +18,7 @@ from striate.data.aspect import ResizeChoice, choose_resize
 from striate.data.cache import Decoded, read_pictures
 from striate.data.dataset import FileRecord, ImageDataset, Splits, label_texts
 from striate.data.decode import read_bytes, size_and_mode
+from striate.data.fixes import but_excluded
 from striate.data.parallel import Errors, require_readable
 from striate.data.sources.groups import group_numbers, require_undivided
 
@@ -80,7 +81,7 @@ def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str]
         require_undivided(files.groups, files.parts, files.where)
     spec, resize = _choose_spec(files, settings)
     decoded = read_pictures(files.root, files.paths, spec)
-    left_out = require_readable(decoded.errors, settings.skip_bad)
+    left_out = require_readable(but_excluded(decoded.errors, files.names, settings.fixes), settings.skip_bad)
     groups = None if files.groups is None else group_numbers(files.groups)
     parts = {part: _assemble(files, decoded, part, groups) for part in files.parts}
     train = parts.get("train", parts.get(""))

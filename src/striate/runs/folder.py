@@ -7,6 +7,7 @@ checkpoints/      step-000000123/ …, the newest two
 schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
+transfer.json     how pretrained weights were used: the head, and whether fine-tuning was kept
 model.safetensors the trained network; its presence means that the run is finished
 evaluation.json   accuracy with interval, per class, confusion matrix, for each measured part
 predictions.csv   each measured picture with its probabilities
@@ -70,7 +71,8 @@ class RunConfig(BaseModel):
     @classmethod
     def _complete(cls, settings: TrainSettings) -> TrainSettings:
         length = "epochs" if settings.time_budget is None else "time_budget"
-        missing = [key for key in (length, "batch_size", "lr", "model") if getattr(settings, key) is None]
+        needed = () if settings.transfers else (length,)  # of pretrained weights the head alone may be trained
+        missing = [key for key in (*needed, "batch_size", "lr", "model") if getattr(settings, key) is None]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
         return settings

@@ -28,13 +28,16 @@ from striate.models.summary import summarize
 from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
 from striate.training.budget import TimeBudget
+from striate.training.features import feature_race
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.loop import EpochResult, train
 from striate.training.penalty import Penalty
-from striate.training.plan import Plan, fitted_plan, make_plan, wider_plan
+from striate.training.plan import Plan, fitted_plan, wider_plan
 from striate.training.precision import race
 from striate.training.probe import probe
 from striate.training.resizing import require_another_side
+from striate.training.transfer import begin, transfer
+from striate.training.transfer_plan import named_weights, plan_run, sized
 from striate.version import __version__
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
@@ -55,7 +58,7 @@ class Job:
         self.model = model
         self.run = run
         self.budget = _budget(self.plan, started)
-        self._validated: Evaluation | None = None
+        self._known: dict[str, Evaluation] = {}
 
     @property
     def settings(self) -> TrainSettings:
@@ -71,19 +74,23 @@ class Job:
     def epochs(self) -> Iterator[EpochResult]:
         """Train (or go on training), yielding after each epoch; Ctrl-C and SIGTERM save and stop."""
         with finishing_the_step(self.run):
-            self._validated = yield from train(self.model, self.data, self.settings, self.run, self.budget)
+            if self.settings.transfers:
+                self._known = yield from transfer(self.model, self.data, self.settings, self.run, self.budget)
+            else:
+                val = yield from train(self.model, self.data, self.settings, self.run, self.budget)
+                self._known = {} if val is None else {"val": val}
 
     def finish(self) -> dict[str, Evaluation]:
         """Measure the trained network on validation and test part, write the results, return them by part.
 
-        What the last epoch's validation has measured already is not measured again.
+        What has been measured of it already is not measured again.
         The model file comes last, so that its presence means a finished run.
         """
         with at_once(self.run):
             parts = {part: data for part, data in self.data.parts().items() if part != "train"}
-            known = {} if self._validated is None else {"val": self._validated}
             measured = {
-                part: known.get(part) or evaluate(self.model, data, self.run.spec, part) for part, data in parts.items()
+                part: self._known.get(part) or evaluate(self.model, data, self.run.spec, part)
+                for part, data in parts.items()
             }
             self._write(measured)
         self.run.release()
@@ -159,8 +166,9 @@ def prepare(
     device = choose_device(settings.device)
     if settings.data_dir is not None:  # the run may be opened from another working folder
         settings = settings.with_values(data_dir=settings.data_dir.absolute())
-    splits = open_data(data, settings, settings.seed)
-    planned = make_plan(settings, splits)
+    weights = named_weights(settings)
+    splits = open_data(data, sized(settings, weights), settings.seed)
+    planned = plan_run(settings, splits, weights)
     plan, model, outcome = _network(planned, splits, device)
     if settings.time_budget is not None:
         plan = _fitted(plan, model, splits, started)
@@ -171,7 +179,8 @@ def prepare(
             plan = _fitted(plan, model, splits, started)
         budget = _budget(plan, started)
         assert budget is not None
-        budget.require_steps()
+        if not plan.settings.transfers:  # of pretrained weights the head alone is worth having
+            budget.require_steps()
     config = RunConfig(
         striate=__version__,
         data=splits.source,
@@ -255,12 +264,20 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
     Penalty(model, plan.settings)  # says now whether its patterns match
     if plan.settings.precision != "auto":
         return plan, model, {}
+    if plan.settings.transfers:
+        outcome = feature_race(model, data.train, plan.spec)
+        return _decide(plan, str(outcome["chosen"]), _told(outcome)), model, outcome
     work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
     if work < RACE_FROM:
         return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
     outcome = _precision_race(model, data, plan, device)
-    told = f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"
-    return _decide(plan, outcome["chosen"], told), _build(plan, data, device), outcome
+    return _decide(plan, outcome["chosen"], _told(outcome)), _build(plan, data, device), outcome
+
+
+def _told(outcome: Mapping[str, Any]) -> str:
+    if "fp32_ms" not in outcome:
+        return "too few pictures for a race to be worth its time"
+    return f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"
 
 
 def _decide(plan: Plan, precision: str, reason: str) -> Plan:
@@ -271,6 +288,9 @@ def _decide(plan: Plan, precision: str, reason: str) -> Plan:
 def _build(plan: Plan, data: Splits, device: torch.device) -> Classifier:
     torch.manual_seed(plan.settings.seed)
     model = place(build(plan.architecture, plan.spec), device)
+    if plan.settings.transfers:
+        begin(model, plan.settings)
+        return model
     if plan.settings.small_until:
         require_another_side(model, plan.architecture.name, plan.spec)
     # in a resumed run too, whose checkpoint replaces the weights: it may have been stopped before the first one

@@ -240,7 +240,7 @@ def test_other_weights_than_the_run_began_with_are_refused(make) -> None:
 
 
 def test_a_run_of_ours_is_taken_over_with_its_network_size_and_normalisation(make, make_job, tmp_path) -> None:
-    base = make_job("base", epochs=1, model="fast")
+    base = make_job("base", epochs=3, model="fast")
     base.complete()
     job = make("second", data="digits:3,5", pretrained=str(base.run.path), first=60)
     assert job.plan.architecture == base.plan.architecture

@@ -144,14 +144,17 @@ def _features(model: Classifier, part: ImageDataset, settings: TrainSettings, ru
     def after(done: int) -> None:
         run.progress.step = before + done
         run.progress.images = before + done
-        if run.stop_signal is not None:
-            raise Interrupted(
-                run.stop_signal,
-                "stopped before the head was fitted",
-                fix=to_type("striate", "train", "--resume", run.path),
-            )
+        _stop_if_asked(run)
 
-    return picture_features(model, part, run.spec, bf16=settings.precision == "bf16", after=after)
+    features = picture_features(model, part, run.spec, bf16=settings.precision == "bf16", after=after)
+    _stop_if_asked(run)  # what was kept comes without batches
+    return features
+
+
+def _stop_if_asked(run: Run) -> None:
+    if run.stop_signal is not None:
+        fix = to_type("striate", "train", "--resume", run.path)
+        raise Interrupted(run.stop_signal, "stopped before the head was fitted", fix=fix)
 
 
 def _measure(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 PAIRS = 10
 DECREASE = 1e-4  # share of the promised decrease that a step must bring (Armijo's rule)
-HALVINGS = 30
+HALVINGS = 12
 
 
 def minimise(

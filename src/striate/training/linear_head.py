@@ -23,7 +23,8 @@ from striate.training.lbfgs import minimise
 
 FOLDS = 5
 PENALTIES = tuple(10 ** (-k / 2) for k in range(-2, 13))  # 10 … 10⁻⁶
-ROUGH, EXACT = 1e-7, 1e-13  # tolerances: to compare penalties, for the head itself
+ROUGH = 1e-7  # tolerance to compare penalties by
+EXACT = {torch.float64: 1e-13, torch.float32: 1e-9}  # for the head itself; beyond it is rounding
 MOST_AXES = 2048  # principal axes of more features take longer to find than they save
 DOUBLE = 2**23  # numbers up to which the arithmetic is float64
 CHUNK = 2**22  # logits at a time
@@ -76,7 +77,7 @@ def fit_head(
     problem = _Problem(features, labels, classes, weights)
     found = _cross_validate(problem, divide(labels, FOLDS, seed, groups))
     everything = problem.weights[:, None] / problem.weights.sum()
-    theta = problem.solve(everything, found.penalty, found.theta.mean(1, keepdim=True), EXACT)
+    theta = problem.solve(everything, found.penalty, found.theta.mean(1, keepdim=True), EXACT[problem.scores.dtype])
     weight, bias = problem.as_layer(theta[:, 0])
     right = is_right(decide(found.logits, problem.multi_label), problem.labels)
     return LinearHead(weight, bias, found.penalty, float(right.double().mean()))

@@ -43,7 +43,7 @@ def _pairs(model: nn.Module, images: Tensor) -> list[tuple[str, str]]:
     """Return the names of convolutions and the batch norms that take exactly their outputs, each used once."""
     outputs: list[tuple[Tensor, str]] = []  # held, so that no other tensor gets the same place
     calls: list[str] = []
-    pairs = []
+    pairs: list[tuple[str, str]] = []
 
     def after(name: str) -> object:
         def note(module: nn.Module, arguments: object, output: Tensor) -> None:

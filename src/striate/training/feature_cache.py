@@ -70,7 +70,7 @@ def read_features(key: str, count: int) -> Tensor | None:
     file = folder / f"{key}{SUFFIX}"
     try:
         with safe_open(file, "pt") as content:
-            features: Tensor = content.get_tensor("features")
+            features: Tensor = content.get_tensor("features").clone()  # the file may be removed meanwhile
             checksum = (content.metadata() or {})["crc32"]
         if len(features) != count or features.dtype != torch.float32 or _checksum(features) != checksum:
             return None

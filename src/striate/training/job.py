@@ -271,7 +271,7 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
     if work < RACE_FROM:
         return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
     outcome = _precision_race(model, data, plan, device)
-    return _decide(plan, outcome["chosen"], _told(outcome)), _build(plan, data, device), outcome
+    return _decide(plan, str(outcome["chosen"]), _told(outcome)), _build(plan, data, device), outcome
 
 
 def _told(outcome: Mapping[str, Any]) -> str:

@@ -24,7 +24,8 @@ from striate.training.lbfgs import minimise
 FOLDS = 5
 PENALTIES = tuple(10 ** (-k / 2) for k in range(-2, 13))  # 10 … 10⁻⁶
 ROUGH = 1e-7  # tolerance to compare penalties by
-EXACT = {torch.float64: 1e-13, torch.float32: 1e-9}  # for the head itself; beyond it is rounding
+EXACT = 1e-10  # times penalty²: a gradient g moves weights by up to g / penalty
+ROUNDING = 1e-9  # in float32 nothing finer can be told
 MOST_AXES = 2048  # principal axes of more features take longer to find than they save
 DOUBLE = 2**23  # numbers up to which the arithmetic is float64
 CHUNK = 2**22  # logits at a time
@@ -77,7 +78,8 @@ def fit_head(
     problem = _Problem(features, labels, classes, weights)
     found = _cross_validate(problem, divide(labels, FOLDS, seed, groups))
     everything = problem.weights[:, None] / problem.weights.sum()
-    theta = problem.solve(everything, found.penalty, found.theta.mean(1, keepdim=True), EXACT[problem.scores.dtype])
+    tolerance = EXACT * found.penalty**2 if problem.scores.dtype == torch.float64 else ROUNDING
+    theta = problem.solve(everything, found.penalty, found.theta.mean(1, keepdim=True), tolerance)
     weight, bias = problem.as_layer(theta[:, 0])
     right = is_right(decide(found.logits, problem.multi_label), problem.labels)
     return LinearHead(weight, bias, found.penalty, float(right.double().mean()))
@@ -236,11 +238,9 @@ class _Problem:
 
     def as_layer(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight K F and bias K for features as they come, of weights R+1 K."""
-        axes, scale, mean = (None if x is None else x.double() for x in (self.axes, self.scale, self.mean))
-        assert scale is not None
-        standard = theta[:-1] if axes is None else axes @ theta[:-1]  # F K
-        weight = (standard / scale[:, None]).T
-        return weight.float().contiguous(), (theta[-1] - weight @ mean).float()
+        standard = theta[:-1] if self.axes is None else self.axes.double() @ theta[:-1]  # F K
+        weight = (standard / self.scale.double()[:, None]).T
+        return weight.float().contiguous(), (theta[-1] - weight @ self.mean.double()).float()
 
 
 def _losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -260,8 +260,10 @@ def _principal_axes(x: Tensor) -> Tensor | None:
     if min(count, width) > MOST_AXES:
         return None
     if width <= count:
-        return torch.linalg.eigh((x.T @ x).double()).eigenvectors.to(x.dtype)
+        _, axes = torch.linalg.eigh((x.T @ x).double())
+        return torch.as_tensor(axes, dtype=x.dtype)
     wide = x.double()
     values, vectors = torch.linalg.eigh(wide @ wide.T)
     kept = values > 1e-10 * values[-1].clamp_min(1e-300)
-    return (wide.T @ (vectors[:, kept] / values[kept].sqrt())).to(x.dtype)
+    axes = wide.T @ (vectors[:, kept] / values[kept].sqrt())
+    return torch.as_tensor(axes, dtype=x.dtype)

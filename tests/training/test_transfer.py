@@ -105,7 +105,8 @@ def test_predictor_and_evaluate_take_the_finished_run_as_any_other(make) -> None
     job = make()
     job.complete()
     picture = next((job.data.folder / "val" / "along").iterdir())
-    assert striate.load(job.run.path).predict(picture).label == "along"
+    (prediction,) = striate.load(job.run.path).predict(picture)
+    assert prediction.label == "along"
 
 
 @pytest.mark.parametrize(

@@ -57,14 +57,6 @@ def test_they_are_the_average_of_the_last_maps_in_evaluation_mode(make_spec):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_mirrored_ones_are_those_of_mirrored_pictures(make_spec):
-    model, spec = network(make_spec)
-    data = pictures()
-    mirrored = ImageDataset(data.images.flip(3), data.labels, data.classes, data.names)
-    expected = picture_features(model, mirrored, spec, cache=False)
-    torch.testing.assert_close(picture_features(model, data, spec, cache=False, mirrored=True), expected)
-
-
 def test_in_bfloat16_they_are_nearly_the_same(make_spec):
     model, spec = network(make_spec)
     data = pictures()
@@ -118,9 +110,9 @@ def test_other_pictures_weights_normalisation_and_form_are_computed_anew(make_sp
     model, spec = network(make_spec, "efficientnet-lite0")
     data = pictures(6)
 
-    def passes(*arguments: object, **options: object) -> int:
+    def passes(*arguments: object) -> int:
         before = count.pictures
-        picture_features(*arguments, bf16=False, **options)
+        picture_features(*arguments, bf16=False)
         return count.pictures - before
 
     assert passes(model, data, spec) == 6
@@ -129,7 +121,6 @@ def test_other_pictures_weights_normalisation_and_form_are_computed_anew(make_sp
     other[3, 0, 0, 0] ^= 1
     assert passes(model, changed(data, images=other), spec) == 6
     assert passes(model, data, spec.model_copy(update={"mean": (0.1, 0.2, 0.3)})) == 6
-    assert passes(model, data, spec, mirrored=True) == 6
     enlarged = build(Architecture(name="efficientnet-lite0", options={"side": 48}), spec)
     enlarged.load_state_dict(model.state_dict())
     assert passes(enlarged, data, spec) == 6

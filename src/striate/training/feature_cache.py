@@ -45,7 +45,7 @@ def body_digest(model: Classifier) -> str:
     return hashlib.sha256("\n".join([weights_digest(weights), *form]).encode()).hexdigest()
 
 
-def feature_key(data: ImageDataset, spec: ImageSpec, body: str, *, bf16: bool, mirrored: bool) -> str:
+def feature_key(data: ImageDataset, spec: ImageSpec, body: str, *, bf16: bool) -> str:
     """Return the name of a part's features; the labels have no influence on it.
 
     Args:
@@ -53,10 +53,9 @@ def feature_key(data: ImageDataset, spec: ImageSpec, body: str, *, bf16: bool, m
         spec: How they become inputs.
         body: `body_digest` of the network.
         bf16: Whether they were computed in bfloat16.
-        mirrored: Whether the pictures were mirrored.
     """
     wanted = spec.model_dump_json(include=_SPEC_FIELDS)
-    told = [FORMAT, tuple(data.images.shape), wanted, body, bf16, mirrored]
+    told = [FORMAT, tuple(data.images.shape), wanted, body, bf16]
     digest = hashlib.sha256("\n".join(map(str, told)).encode())
     digest.update(data.images.contiguous().numpy().data)
     return digest.hexdigest()[:40]

@@ -20,8 +20,8 @@ from striate.training.feature_cache import body_digest, feature_key, read_featur
 from striate.training.precision import MARGIN
 from striate.training.timing import times
 
-BATCH = 32  # more at a time leave the processor's caches
-RACE, RACE_FROM = 8, 128  # pictures that a race takes, and from how many on it is worth its time
+BATCH = 8  # pictures per core at a time: more leave its caches, which takes twice as long
+RACE, RACE_FROM = 3, 128  # rounds of a race, and from how many pictures on it is worth its time
 WORTH = 0.5  # seconds of computing from which features are kept
 
 
@@ -40,7 +40,6 @@ def picture_features(
     *,
     bf16: bool | None = None,
     cache: bool = True,
-    mirrored: bool = False,
     after: Callable[[int], object] | None = None,
 ) -> Tensor:
     """Return what the network's last linear layer sees of each picture in evaluation mode: float32 N F, on the CPU.
@@ -51,7 +50,6 @@ def picture_features(
         spec: How they become inputs.
         bf16: Whether convolutions are computed in bfloat16; by default where that is faster, or kept already.
         cache: Whether to look for the features of an earlier time, and to keep these.
-        mirrored: Whether to mirror the pictures left to right.
         after: Called with the number of pictures done after each batch.
 
     Raises:
@@ -62,7 +60,7 @@ def picture_features(
     body = body_digest(model) if cache else ""
 
     def key(precise: bool) -> str:
-        return feature_key(data, spec, body, bf16=not precise, mirrored=mirrored)
+        return feature_key(data, spec, body, bf16=not precise)
 
     if cache:
         for precise in [True, False] if bf16 is None else [not bf16]:
@@ -73,7 +71,7 @@ def picture_features(
         bf16 = feature_race(model, data, spec)["chosen"] == "bf16"
     started = clock.now()
     parts, done = [], 0
-    for features in _batches(model, data, spec, bf16, mirrored):
+    for features in _batches(model, data, spec, bf16):
         parts.append(features)
         done += len(features)
         if after is not None:
@@ -95,21 +93,22 @@ def feature_race(model: Classifier, data: ImageDataset, spec: ImageSpec) -> dict
     if len(data) < RACE_FROM:
         return {"chosen": "fp32"}
     device = next(model.parameters()).device
-    inputs = next(in_order(data.first(RACE), spec, RACE, device))
+    size = _at_a_time(spec, device)
+    inputs = next(in_order(data.first(size), spec, size, device))
     racer = folded(model, inputs[:2])
 
     def milliseconds(bf16: bool) -> float:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            return 1e3 * min(times(lambda: racer(inputs), device, 1))
+            return 1e3 * min(times(lambda: racer(inputs), device, RACE))
 
     fp32, bf16 = milliseconds(False), milliseconds(True)
     return {"fp32_ms": round(fp32, 2), "bf16_ms": round(bf16, 2), "chosen": "bf16" if fp32 > MARGIN * bf16 else "fp32"}
 
 
 @torch.no_grad()
-def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool, mirrored: bool) -> Iterator[Tensor]:
+def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool) -> Iterator[Tensor]:
     device = next(model.parameters()).device
-    size = min(BATCH, comfortable_batch(spec)) if device.type == "cpu" else comfortable_batch(spec)
+    size = _at_a_time(spec, device)
     frozen: Classifier | None = None
     seen: list[Tensor] = []
     for images in in_order(data, spec, size, device):
@@ -117,11 +116,16 @@ def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool,
             frozen = folded(model, images[:2])
             last_linear(frozen).register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            frozen(images.flip(3).contiguous(memory_format=torch.channels_last) if mirrored else images)
+            frozen(images)
         features = seen.pop()
         if features.ndim != 2:
             raise SettingsError("its last layer sees more than one vector of each picture", where=type(model).__name__)
         yield features.float().cpu()
+
+
+def _at_a_time(spec: ImageSpec, device: torch.device) -> int:
+    most = comfortable_batch(spec)
+    return min(BATCH * torch.get_num_threads(), most) if device.type == "cpu" else most
 
 
 def last_linear(model: Classifier) -> nn.Linear:

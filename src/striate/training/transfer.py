@@ -102,8 +102,6 @@ def transfer(
         run.notes.append(_sentence(head, data))
         yield result
     set_head(model, head.weight, head.bias)
-    if settings.precision != "fp32":  # what a finished run shows is measured in fp32
-        measured = {}
     if not fine_tunes(settings):
         return measured
     too_short = _no_time(data, budget, run)
@@ -128,25 +126,25 @@ def transfer(
 
 
 def _fit(model: Classifier, data: Splits, settings: TrainSettings, run: Run) -> tuple[LinearHead, dict[str, Tensor]]:
-    """Return the head, and the features of all parts by name."""
+    """Return the head, and the features of all parts by name: those to be measured in fp32, as every network is."""
     parts = data.parts()
     run.progress.begin(0, sum(len(part) for part in parts.values()), 0)
     features, done = {}, 0
     for name, part in parts.items():
-        features[name] = _features(model, part, settings, run, done)
+        features[name] = _features(model, part, name == "train" and settings.precision == "bf16", run, done)
         done += len(part)
     run.progress.images = 0
     head = fit_head(features["train"], data.train.labels, len(data.classes), seed=settings.seed)
     return head, features
 
 
-def _features(model: Classifier, part: ImageDataset, settings: TrainSettings, run: Run, before: int) -> Tensor:
+def _features(model: Classifier, part: ImageDataset, bf16: bool, run: Run, before: int) -> Tensor:
     def after(done: int) -> None:
         run.progress.step = before + done
         run.progress.images = before + done
         _stop_if_asked(run)
 
-    features = picture_features(model, part, run.spec, bf16=settings.precision == "bf16", after=after)
+    features = picture_features(model, part, run.spec, bf16=bf16, after=after)
     _stop_if_asked(run)  # what was kept comes without batches
     return features
 

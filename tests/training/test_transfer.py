@@ -23,6 +23,7 @@ from striate.runs.folder import Run
 from striate.runs.model_file import load_model
 from striate.training import job as job_module
 from striate.training import transfer as transfer_module
+from striate.training import transfer_plan
 from striate.training.features import last_linear, picture_features
 from striate.training.job import Job, prepare, resume
 from striate.training.linear_head import fit_head
@@ -112,7 +113,7 @@ def test_predictor_and_evaluate_take_the_finished_run_as_any_other(make) -> None
 @pytest.mark.parametrize(
     ("pictures", "settings", "why"),
     [
-        ({"side": 40}, {}, "less than 64 pixels"),
+        ({"side": 30}, {}, "too small"),
         ({"grey": True}, {}, "these are grey"),
         ({}, {"model": "fast"}, "none are at hand for fast"),
         ({}, {"width": 1.0}, "width asks for another network"),
@@ -127,6 +128,25 @@ def test_other_pictures_and_networks_begin_from_scratch_and_it_is_said_why(
     assert job.settings.pretrained == "none"
     assert why in job.plan.reasons["pretrained"]
     assert "pretrained" not in job.plan.lines()[1]
+
+
+@needs_lite0
+def test_small_pictures_are_transferred_to_while_they_are_few(make, tmp_path, monkeypatch) -> None:
+    photographs(tmp_path / "photos", side=40)
+    assert make("few").settings.pretrained == "lite0"
+    monkeypatch.setattr(transfer_plan, "FEW", 10)
+    assert make("many", epochs=1).settings.pretrained == "none"
+
+
+@needs_lite0
+def test_photographs_are_read_at_the_side_of_the_weights_unless_a_side_is_given(make, tmp_path) -> None:
+    photographs(tmp_path / "photos", count=2, side=150)
+    job = make()
+    assert job.run.spec.input_shape == (3, 224, 224)
+    assert job.settings.img_size == 224
+    assert job.plan.architecture.options == {}
+    assert make("smaller", img_size=100).run.spec.input_shape == (3, 100, 100)
+    assert make("scratch", pretrained="none", epochs=1).run.spec.input_shape == (3, 128, 128)
 
 
 def test_data_sets_by_name_begin_from_scratch(make_job) -> None:

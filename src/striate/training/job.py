@@ -37,7 +37,7 @@ from striate.training.precision import race
 from striate.training.probe import probe
 from striate.training.resizing import require_another_side
 from striate.training.transfer import begin, transfer
-from striate.training.transfer_plan import named_weights, plan_run, sized
+from striate.training.transfer_plan import better_side, named_weights, plan_run, sized
 from striate.version import __version__
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
@@ -168,6 +168,9 @@ def prepare(
         settings = settings.with_values(data_dir=settings.data_dir.absolute())
     weights = named_weights(settings)
     splits = open_data(data, sized(settings, weights), settings.seed)
+    side = better_side(settings, splits, weights)
+    if side is not None:
+        splits = open_data(data, settings.with_values(img_size=side), settings.seed)
     planned = plan_run(settings, splits, weights)
     plan, model, outcome = _network(planned, splits, device)
     if settings.time_budget is not None:

@@ -17,14 +17,16 @@ from striate.core.settings import AugmentSettings, OptimizerSettings, TrainSetti
 from striate.data.dataset import Splits
 from striate.models import Classifier
 from striate.models.one_logit import OneLogit
-from striate.models.weights import LITE0, TIMM, TORCHVISION, Pretrained, find_pretrained, lite0
+from striate.models.weights import LITE0, SIDE, TIMM, TORCHVISION, Pretrained, find_pretrained, lite0
 from striate.runs.folder import Run
 from striate.runs.model_file import KEY, NAME, load_model
 from striate.training.plan import Plan, make_plan
 
 NONE = "none"
 NAMES = (LITE0, *TORCHVISION)  # a folder of such a name is ./NAME
-LEAST_SIDE = 64  # pixels
+LEAST_SIDE = 64  # pixels; or, of at most FEW training pictures, this many:
+FEW, LEAST_SIDE_OF_FEW = 2000, 32  # 2,000 cats and dogs of 32 pixels: 0.817 right, from scratch 0.784
+ENLARGED_FROM = 96  # pixels from which photographs are read at the side that the weights at hand are best at
 EPOCHS_OF_BUDGET = 1  # a stand-in until the time says how many
 FINE_TUNING = {
     "optimizer": "adamw", "lr": 3e-4, "schedule": "one-cycle", "label_smoothing": 0.0, "alternate_flip": False,
@@ -57,6 +59,19 @@ def sized(settings: TrainSettings, weights: Pretrained | None) -> TrainSettings:
     if weights is None or settings.img_size is not None or weights.name == LITE0:
         return settings
     return settings.with_values(img_size=weights.side)
+
+
+def better_side(settings: TrainSettings, data: Splits, weights: Pretrained | None) -> int | None:
+    """Return the side to read photographs at again for EfficientNet-Lite0; None where they are as they should be.
+
+    It tells ants from bees at 224 pixels (0.959 right), at 160 less well (0.918; 0.934 enlarged from there).
+    """
+    _, height, width = data.train.input_shape
+    side = min(height, width)
+    if settings.img_size is not None or data.folder is None or not ENLARGED_FROM <= side < SIDE:
+        return None
+    wanted = weights.name == LITE0 if weights else settings.pretrained is None and not _against(settings, data)
+    return SIDE if wanted and lite0() is not None else None
 
 
 def plan_run(settings: TrainSettings, data: Splits, weights: Pretrained | None) -> Plan:
@@ -105,8 +120,8 @@ def _against(settings: TrainSettings, data: Splits) -> str:
         return "a data set by name has pictures enough of its own"
     if channels != 3:
         return "the weights at hand are of colour photographs, these are grey"
-    if min(height, width) < LEAST_SIDE:
-        return f"the weights at hand are of photographs, these have less than {LEAST_SIDE} pixels"
+    if min(height, width) < (LEAST_SIDE_OF_FEW if len(data.train) <= FEW else LEAST_SIDE):
+        return "the weights at hand are of photographs, these pictures are too small"
     return ""
 
 
@@ -130,7 +145,9 @@ def _transfer_plan(settings: TrainSettings, data: Splits, weights: Pretrained, r
         "model": f"the network of {weights.name}",
         "epochs": "as asked" if tunes else "the head alone: --epochs N or --time-budget adds fine-tuning",
     }
-    if side:
+    if settings.img_size is None and plan.settings.img_size == weights.side:
+        reasons["img_size"] = "what the pretrained network has seen"
+    elif side:
         reasons["img_size"] = f"the pictures' own; the network enlarges them to {side}"
     return replace(
         plan,

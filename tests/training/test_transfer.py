@@ -71,7 +71,7 @@ def test_photographs_are_transferred_to_unasked_and_it_is_said_why(make) -> None
     assert "pretrained: lite0 (photographs, and its weights are at hand)" in job.plan.lines()[1]
     assert "a linear head on frozen features" in job.plan.lines()[2]
     assert (job.run.spec.mean, job.run.spec.std) == ((0.5,) * 3, (0.5,) * 3)
-    assert job.plan.architecture.options == {"side": 128}
+    assert job.run.spec.input_shape == (3, 128, 128)
     (head,) = list(job.epochs())
     assert (head.epoch, head.step) == (0, 0)
     assert head.val_accuracy == 1.0
@@ -133,7 +133,9 @@ def test_other_pictures_and_networks_begin_from_scratch_and_it_is_said_why(
 @needs_lite0
 def test_small_pictures_are_transferred_to_while_they_are_few(make, tmp_path, monkeypatch) -> None:
     photographs(tmp_path / "photos", side=40)
-    assert make("few").settings.pretrained == "lite0"
+    few = make("few")
+    assert few.settings.pretrained == "lite0"
+    assert few.run.spec.input_shape == (3, 128, 128)
     monkeypatch.setattr(transfer_plan, "FEW", 10)
     assert make("many", epochs=1).settings.pretrained == "none"
 
@@ -145,7 +147,9 @@ def test_photographs_are_read_at_the_side_of_the_weights_unless_a_side_is_given(
     assert job.run.spec.input_shape == (3, 224, 224)
     assert job.settings.img_size == 224
     assert job.plan.architecture.options == {}
-    assert make("smaller", img_size=100).run.spec.input_shape == (3, 100, 100)
+    smaller = make("smaller", img_size=100)
+    assert smaller.run.spec.input_shape == (3, 100, 100)
+    assert smaller.plan.architecture.options == {"side": 128}
     assert make("scratch", pretrained="none", epochs=1).run.spec.input_shape == (3, 128, 128)
 
 

@@ -21,7 +21,7 @@ from striate.training.precision import MARGIN
 from striate.training.timing import times
 
 BATCH = 8  # pictures per core at a time: more leave its caches, which takes twice as long
-RACE, RACE_FROM = 3, 128  # rounds of a race, and from how many pictures on it is worth its time
+RACE, RACE_FROM = 2, 128  # rounds of a race, and from how many pictures on it is worth its time
 WORTH = 0.5  # seconds of computing from which features are kept
 
 
@@ -93,7 +93,7 @@ def feature_race(model: Classifier, data: ImageDataset, spec: ImageSpec) -> dict
     if len(data) < RACE_FROM:
         return {"chosen": "fp32"}
     device = next(model.parameters()).device
-    size = _at_a_time(spec, device)
+    size = max(1, _at_a_time(spec, device) // 2)
     inputs = next(in_order(data.first(size), spec, size, device))
     racer = folded(model, inputs[:2])
 

@@ -269,7 +269,9 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
         return plan, model, {}
     if plan.settings.transfers:
         outcome = feature_race(model, data.train, plan.spec)
-        return _decide(plan, str(outcome["chosen"]), _told(outcome)), model, outcome
+        # of convolutions within each map, gradients in bf16 are slow on processors; features are not
+        chosen = "fp32" if device.type == "cpu" else str(outcome["chosen"])
+        return _decide(plan, chosen, f"of features: {_told(outcome)}"), model, outcome
     work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
     if work < RACE_FROM:
         return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}

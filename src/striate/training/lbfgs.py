@@ -30,14 +30,14 @@ def minimise(
         start: Where to begin, float64.
         inverse: A guess at the inverse of the Hessian's diagonal, positive, broadcast over `start`. Where it is that
             of an upper bound of the Hessian, the first step needs no search.
-        tolerance: The search ends where the gradient g satisfies gᵀ·inverse·g ≤ tolerance · max(1, |value|), or where
+        tolerance: The search ends where the gradient g satisfies gᵀ·inverse·g ≤ tolerance · |value|, or where
             rounding hides any further decrease.
         most: Steps at most.
     """
     point, (value, gradient) = start, evaluate(start)
     pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=PAIRS)  # step, change of the gradient, 1 / their product
     for _ in range(most):
-        if _dot(gradient, inverse * gradient) <= tolerance * max(1.0, abs(value)):
+        if _dot(gradient, inverse * gradient) <= tolerance * abs(value):
             break
         direction = _direction(gradient, inverse, pairs)
         slope = _dot(gradient, direction)

@@ -89,8 +89,8 @@ class Plan:
     def _begun(self) -> str:
         if not self.settings.transfers:
             return ""
-        frozen = f", its last {self.settings.unfreeze} stages" if self.settings.unfreeze else ""
-        return f"{frozen}, pretrained: {self.settings.pretrained} ({self.reasons.get('pretrained', 'as before')})"
+        frozen = f", its last {self.settings.unfreeze} stages move" if self.settings.unfreeze else ""
+        return f", pretrained: {self.settings.pretrained} ({self.reasons.get('pretrained', 'as before')}){frozen}"
 
     def _schedule(self) -> str:
         s = self.settings

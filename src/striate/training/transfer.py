@@ -90,7 +90,7 @@ def transfer(
         record = {
             "weights": settings.pretrained,
             "body_sha256": body,
-            "precision": settings.precision,
+            "features": run.config.precision_race.get("chosen", settings.precision),
             "penalty": head.penalty,
             "out_of_fold_accuracy": round(head.accuracy, DIGITS),
             "head": _told(measured.get("val")),
@@ -129,9 +129,10 @@ def _fit(model: Classifier, data: Splits, settings: TrainSettings, run: Run) -> 
     """Return the head, and the features of all parts by name: those to be measured in fp32, as every network is."""
     parts = data.parts()
     run.progress.begin(0, sum(len(part) for part in parts.values()), 0)
+    bf16 = run.config.precision_race.get("chosen", settings.precision) == "bf16"
     features, done = {}, 0
     for name, part in parts.items():
-        features[name] = _features(model, part, name == "train" and settings.precision == "bf16", run, done)
+        features[name] = _features(model, part, name == "train" and bf16, run, done)
         done += len(part)
     run.progress.images = 0
     head = fit_head(features["train"], data.train.labels, len(data.classes), seed=settings.seed)

@@ -191,7 +191,7 @@ class NetworkSettings(Settings):
         "Weights to begin from: lite0, a network of torchvision or timm, a file or a run; none: from scratch"
     )
     freeze: bool = Field(False, description="Pretrained: fit the last layer alone, whatever time there is")
-    unfreeze: int | None = chosen("Pretrained: stages that fine-tuning moves, the last ones", ge=1)
+    unfreeze: int | None = Field(None, ge=1, description="Pretrained: fine-tuning moves the last N stages; else 3")
     norm: str | None = Field(
         None, description="batch, batch-shift, layer, none or group:G, in place of the network's own"
     )

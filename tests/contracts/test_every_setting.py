@@ -18,7 +18,9 @@ from PIL import Image
 
 from striate.core.errors import SettingsError, StriateError
 from striate.core.settings import TrainSettings
-from striate.runs.model_file import load_model
+from striate.core.spec import ImageSpec
+from striate.models import Architecture, build
+from striate.runs.model_file import ModelCard, load_model, save_model
 from striate.training.job import prepare
 
 QUICK: dict[str, Any] = {"first": 24, "batch_size": 12, "epochs": 2, "precision": "fp32", "device": "cpu"}
@@ -26,6 +28,7 @@ LARGER = {"img_size": 16}
 SGD = {"optimizer": "sgd"}
 COLOUR = {"DATA": "photos"}
 TABLE = {"DATA": "table.csv"}
+PRETRAINED = {"pretrained": "weights.safetensors"} | COLOUR
 FOLD = {"folds": 2, "fold": 1}
 # setting → a value that is not the usual one, and the settings in which it is read
 EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -90,6 +93,9 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "target_accuracy": (0.001, {"epochs": 3}),
     "reject_below": (0.6, {}),
     "error_rate": (0.3, {}),
+    "pretrained": ("weights.safetensors", COLOUR),
+    "freeze": (True, PRETRAINED),  # which rules out the epochs
+    "unfreeze": (1, PRETRAINED),
     "model": ("mnist-cnn", {}),
     "norm": ("layer", {}),
     "stem": ("learned", {}),
@@ -119,6 +125,12 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("group", "a", {}, "group"),
     ("group", "a", TABLE | {"group_column": "person"}, "group-column"),
     ("fold", 1, {}, "fold"),
+    ("freeze", True, {}, "nothing was pretrained"),
+    ("freeze", True, PRETRAINED, "freeze rules out"),
+    ("unfreeze", 1, {}, "nothing was pretrained"),
+    ("width", 2.0, PRETRAINED, "width makes another network"),
+    ("normalize", "picture", PRETRAINED, "normalize"),
+    ("mixup", 0.2, PRETRAINED | {"epochs": None, "batch_size": None}, "mixup: read in fine-tuning alone"),
     ("reject_below", 0.5, {"error_rate": 0.3}, "both set the threshold"),
     ("error_rate", 1e-4, {}, "validation pictures or more"),
     ("val_share", 0.2, FOLD, "val_share"),
@@ -167,6 +179,9 @@ def data(tmp_path_factory) -> Path:
         for i, parts in ((i, ("train", "train", "train", "train", "val", "test")) for i in range(18))
     ]
     (root / "table.csv").write_text("\n".join(["path,mirror,label,number,use,person", *rows]))
+    spec = ImageSpec(channels=3, height=12, width=12, classes=("a", "b"), mean=(0.5,) * 3, std=(0.2,) * 3)
+    network = Architecture(name="fast")
+    save_model(root / "weights.safetensors", build(network, spec), ModelCard(architecture=network, spec=spec))
     (root / "fixes.csv").write_text("path,action,label,reason\ncats/03.png,relabel,dogs,\ndogs/04.png,exclude,,dark\n")
     return root
 
@@ -187,8 +202,7 @@ class Trials:
         name = given.pop("DATA", "digits")
         place = name if name.startswith("digits") or name == "only-elsewhere" else str(self.data / name)
         given = {key: value for key, value in given.items() if value is not None}
-        for key in given.keys() & {"data_dir", "fixes"}:
-            given[key] = self.data / given[key]
+        given |= {key: str(self.data / given[key]) for key in ("data_dir", "fixes", "pretrained") if key in given}
         try:
             job = prepare(place, TrainSettings.parse(given), given=frozenset(given), out=self.out, name=None)
             results = list(job.epochs())
@@ -222,7 +236,8 @@ def test_it_changes_something_besides_the_settings(trials: Trials, setting: str)
 def test_where_nothing_would_read_it_it_is_refused_by_name(
     data: Path, tmp_path: Path, setting: str, value: Any, base: dict[str, Any], told: str
 ) -> None:
-    given = {**QUICK, **base, setting: value}
+    given = {key: one for key, one in {**QUICK, **base, setting: value}.items() if one is not None}
+    given |= {"pretrained": str(data / given["pretrained"])} if "pretrained" in given else {}
     name = given.pop("DATA", "digits")
     place = name if name == "digits" else str(data / name)
     with pytest.raises(SettingsError, match=told):

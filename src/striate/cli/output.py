@@ -126,7 +126,7 @@ class LiveLine:
         p = self.progress
         if not p.steps:
             return "starting …"
-        head, left = f"{p.epoch}/{p.epochs}", p.seconds_left()
+        head, left = f"{p.epoch}/{p.epochs}" if p.epochs else "features", p.seconds_left()
         wanted = [f"{duration(left)} left"] if left != float("inf") else []
         if p.loss_sum is not None and p.correct is not None and p.count:
             wanted += [f"loss {float(p.loss_sum) / p.count:.4f}", f"acc {int(p.correct) / p.count:.4f}"]

@@ -148,7 +148,7 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
 
     total = job.run.progress.epochs
     parts = [
-        f"epoch {result.epoch:>{len(str(total))}}/{total}",
+        f"epoch {result.epoch:>{len(str(total))}}/{total}" if result.epoch else "head",
         f"loss {result.train_loss:.4f}",
         f"accuracy {result.train_accuracy:.4f}",
     ]

@@ -209,6 +209,11 @@ class NetworkSettings(Settings):
     """Which network, and its variants."""
 
     model: str | None = chosen("Network by name; 'striate inspect' lists them")
+    pretrained: str | None = chosen(
+        "Weights to begin from: lite0, a network of torchvision or timm, a file or a run; none: from scratch"
+    )
+    freeze: bool = Field(False, description="Pretrained: fit the last layer alone, whatever time there is")
+    unfreeze: int | None = Field(None, ge=1, description="Pretrained: fine-tuning moves the last N stages; else 3")
     norm: str | None = Field(
         None, description="batch, batch-shift, layer, none or group:G, in place of the network's own"
     )
@@ -225,6 +230,11 @@ class NetworkSettings(Settings):
         None, description="The network's form for small pictures, or not, in place of what their side suggests"
     )
     one_logit: bool = Field(False, description="Two classes by one logistic output instead of two by softmax")
+
+    @property
+    def transfers(self) -> bool:
+        """Whether training begins from pretrained weights."""
+        return self.pretrained not in (None, "none")
 
 
 class CertaintySettings(Settings):

@@ -76,10 +76,18 @@ class Detector:
         return replace(self, bank=self.bank.to(device))
 
 
-def make_detector(model: Classifier, data: ImageDataset, spec: ImageSpec) -> Detector | None:
+def make_detector(
+    model: Classifier, data: ImageDataset, spec: ImageSpec, features: Tensor | None = None
+) -> Detector | None:
     """Return the detector that knows a network's training pictures, up to 2,000 of them, evenly spread.
 
     None where no linear layer makes the logits from one vector per picture, or what it sees is not finite.
+
+    Args:
+        model: Trained, on its device.
+        data: The training pictures.
+        spec: How they become inputs.
+        features: What the last linear layer sees of them, float32 N F, where that is known.
     """
     device = next(model.parameters()).device
     with evaluating(model), torch.inference_mode():
@@ -90,8 +98,11 @@ def make_detector(model: Classifier, data: ImageDataset, spec: ImageSpec) -> Det
         with inputs_of(model, layer) as seen:
             model(first)
             count = min(BANK_PICTURES, max(1, BANK_VALUES // seen.pop().shape[1]), len(data))
-            for images in _spread(data, count, spec, device):
-                model(images)
+            if features is None:
+                for images in _spread(data, count, spec, device):
+                    model(images)
+            else:
+                seen.append(features[torch.arange(count) * len(data) // count])
     bank = F.normalize(torch.cat(seen).float(), dim=1).half()
     return Detector(layer, bank) if bool(bank.isfinite().all()) else None
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +12,8 @@ from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, Splits
 from striate.models import place
+from striate.training.features import best_weights_at_hand, picture_features
+from striate.training.linear_head import out_of_fold
 
 LEAST_SIDE = 32  # pixels; in smaller pictures a network trained on photographs sees little
 
@@ -30,11 +30,7 @@ def features_out_of_fold(
     channels, height, width = whole.input_shape
     if channels != 3 or min(height, width) < LEAST_SIDE or not splits.mirror_safe:
         return None
-    try:
-        features, heads = import_module("striate.training.features"), import_module("striate.training.linear_head")
-    except ModuleNotFoundError:
-        return None
-    weights: Any = features.best_weights_at_hand()
+    weights = best_weights_at_hand()
     if weights is None:
         return None
     spec = ImageSpec(
@@ -43,7 +39,7 @@ def features_out_of_fold(
     weights = weights.suited(spec)
     model = place(weights.build(spec), choose_device(settings.device))
     say(f"labels: features of {len(whole):,} pictures by {weights.name}")
-    seen = features.picture_features(model, whole, weights.spec(spec))
-    probabilities: Tensor = heads.out_of_fold(seen, whole.labels, len(whole.classes), seed=settings.seed)
+    seen = picture_features(model, whole, weights.spec(spec))
+    probabilities = out_of_fold(seen, whole.labels, len(whole.classes), seed=settings.seed, groups=whole.groups)
     assert torch.isfinite(probabilities).all()
     return probabilities, f"a linear head on the features of {weights.name}, fitted to the other pictures"

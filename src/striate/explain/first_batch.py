@@ -16,6 +16,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from striate.core.settings import AugmentSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import SEPARATOR
 from striate.data.loader import Batch, Loader
@@ -23,6 +24,7 @@ from striate.explain.lettering import printable
 from striate.runs.atomic import replace_file
 from striate.training.job import Job
 from striate.training.resizing import Resizing
+from striate.training.transfer_plan import fine_tunes
 
 NAME = "first-batch.png"
 SHOWN, COLUMNS = 32, 8
@@ -38,6 +40,8 @@ def save_first_batch(job: Job) -> Path:
         ResourceError: The folder cannot be written.
     """
     settings, spec = job.settings, job.run.spec
+    if settings.transfers and not fine_tunes(settings):  # a head is fitted to the pictures as they are
+        settings = settings.with_values(**AugmentSettings(flip=False, shift=0, small_until=0.0).model_dump())
     assert settings.batch_size is not None
     sampled = settings.balance == "sampling"
     cpu = torch.device("cpu")

@@ -63,21 +63,34 @@ def adapt_first_layer(weights: Mapping[str, Tensor], name: str, channels: int) -
 
 
 def load_weights(model: Classifier, file: Path) -> Transfer:
-    """Load a state dict into a network.
+    """Load the state dict in a file into a network (see `load_tensors`).
 
     Args:
-        model: The network; unchanged if an error is raised. Of timm's networks the names are timm's own, or those
-            of a file of ours.
+        model: The network; unchanged if an error is raised.
         file: A .safetensors file, or a .pth, .pt or .bin file with nothing but tensors in it.
 
     Raises:
         ModelFileError: No such file, not a state dict, values that are not finite, or weights of another
             network: the first five are named.
     """
+    return load_tensors(model, read_weights(file), file)
+
+
+def load_tensors(model: Classifier, tensors: Mapping[str, Tensor], where: object) -> Transfer:
+    """Load a state dict into a network.
+
+    Args:
+        model: The network; unchanged if an error is raised.
+        tensors: By name. Of timm's networks the names are timm's own, or those of a file of ours.
+        where: Where they come from, for messages.
+
+    Raises:
+        ModelFileError: Values that are not finite, or weights of another network: the first five are named.
+    """
     own = model.state_dict()
     weights: dict[str, Tensor] = {}
     adapted, left_out = [], []
-    for name, tensor in _read(file).items():
+    for name, tensor in tensors.items():
         if name == BANK:
             continue
         if name.startswith(AUXILIARY):
@@ -97,7 +110,7 @@ def load_weights(model: Classifier, file: Path) -> Transfer:
         left_out.append(
             f"{name}: of {len(weights.pop(name))} classes" if name in weights else f"{name}: not in the file"
         )
-    _check(own, weights, head, file)
+    _check(own, weights, head, where)
     model.load_state_dict({**own, **weights})
     return Transfer(tuple(adapted), tuple(left_out))
 
@@ -116,8 +129,15 @@ def head_names(model: Classifier) -> list[str]:
     return [name for name, parameter in skeleton.named_parameters() if before.get(name) is not parameter]
 
 
-def _read(file: Path) -> dict[str, Tensor]:
-    """Return the state dict in a file."""
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Return the state dict in a file, in the file's order.
+
+    Args:
+        file: A .safetensors file, or a .pth, .pt or .bin file with nothing but tensors in it.
+
+    Raises:
+        ModelFileError: No such file, damaged, or more than tensors in it.
+    """
     if not file.is_file():
         raise ModelFileError("no file of weights here", where=file, fix="give a .safetensors or .pth file")
     try:
@@ -148,7 +168,7 @@ def _read(file: Path) -> dict[str, Tensor]:
     return {str(name): tensor for name, tensor in content.items()}
 
 
-def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], without: list[str], file: Path) -> None:
+def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], without: list[str], where: object) -> None:
     """Refuse weights that do not fit or are not finite, naming the first five."""
     needed = [name for name in own if name not in without and not name.endswith("num_batches_tracked")]
     problems = [f"{name} is missing" for name in needed if name not in weights]
@@ -162,9 +182,9 @@ def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], without: li
     if problems:
         raise ModelFileError(
             f"weights of another network: {'; '.join(problems[:5])}{rest}",
-            where=file,
+            where=where,
             fix="use the network they were saved from, and its form for large pictures (small: false)",
         )
     broken = [name for name, tensor in weights.items() if not bool(torch.isfinite(tensor.float()).all())]
     if broken:
-        raise ModelFileError(f"weights that are not finite: {', '.join(broken[:5])}", where=file)
+        raise ModelFileError(f"weights that are not finite: {', '.join(broken[:5])}", where=where)

@@ -270,3 +270,21 @@ def _unknown(name: str, bare: str) -> SettingsError:
     hint = f"did you mean {' or '.join(guesses)}? " if guesses else ""
     known = f"Known: {', '.join(MODELS)}, and every model of timm as {PREFIX}NAME"
     return SettingsError("unknown model", where=name, fix=hint + known)
+
+
+def known_config(name: str) -> tuple[str, Any]:
+    """Return a network's name without 'timm/', and what timm says of its pictures and weights.
+
+    Raises:
+        SettingsError: timm does not know it.
+    """
+    bare = name.removeprefix(PREFIX)
+    if not timm.is_model(bare):
+        raise _unknown(name, bare)
+    try:
+        config = timm.get_pretrained_cfg(bare)
+    except RuntimeError as error:
+        raise SettingsError(str(error), where=name, fix="leave the part behind the dot out") from None
+    if config is None:
+        raise SettingsError("timm does not say how its pictures are normalised", where=name, fix="use another network")
+    return bare, config

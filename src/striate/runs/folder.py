@@ -10,6 +10,7 @@ files.csv         what became of each picture file (folders only)
 fixes.csv         the relabelling and exclusions that were asked for, as they were when the run began
 data-check.json   what the check of the data found before training
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
+transfer.json     how pretrained weights were used: the head, and whether fine-tuning was kept
 model.safetensors the trained network; its presence means that the run is finished
 evaluation.json   accuracy with interval, calibration, what is accepted, per class, confusion matrix, by part
 predictions.csv   each measured picture with its (calibrated) probabilities, accepted or not
@@ -78,7 +79,8 @@ class RunConfig(BaseModel):
     @classmethod
     def _complete(cls, settings: TrainSettings) -> TrainSettings:
         length = "epochs" if settings.time_budget is None else "time_budget"
-        missing = [key for key in (length, "batch_size", "lr", "model") if getattr(settings, key) is None]
+        needed = () if settings.transfers else (length,)  # of pretrained weights the head alone may be trained
+        missing = [key for key in (*needed, "batch_size", "lr", "model") if getattr(settings, key) is None]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
         return settings

@@ -66,3 +66,16 @@ def loss_weights(data: ImageDataset, balance: Balance | None) -> Tensor | None:
         return None
     counts = data.class_counts()
     return positive_weights(counts, len(data)) if data.multi_label else class_weights(counts)
+
+
+def picture_weights(data: ImageDataset, balance: Balance | None) -> Tensor | None:
+    """Return what each picture counts where all are seen at once, float32 N; None where all count the same.
+
+    Sampling, which shows every class equally often, is then a weight as well. Of pictures of several classes none
+    can be said.
+    """
+    if data.multi_label or balance not in ("weights", "sampling"):
+        return None
+    counts = data.class_counts()
+    each = class_weights(counts) if balance == "weights" else len(data) / (len(counts) * torch.tensor(counts).float())
+    return each[data.labels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -37,7 +38,12 @@ class Learned:
 
 
 def calibrate(
-    model: Classifier, data: Splits, spec: ImageSpec, settings: CertaintySettings, val: Evaluation | None
+    model: Classifier,
+    data: Splits,
+    spec: ImageSpec,
+    settings: CertaintySettings,
+    val: Evaluation | None,
+    features: Mapping[str, Tensor] | None = None,
 ) -> Learned:
     """Return what the validation part teaches: temperature, threshold of rejection, rule for unknown pictures.
 
@@ -47,6 +53,7 @@ def calibrate(
         spec: How pictures become inputs.
         settings: What is to be rejected.
         val: The network's evaluation on the validation part; None where there is none.
+        features: What the last linear layer sees of each part, float32 N F, where that is known.
     """
     if val is None or data.val is None:
         plain = None if settings.reject_below is None else Calibration(reject_below=settings.reject_below)
@@ -71,7 +78,7 @@ def calibrate(
                 f'may be wrong than {100 * settings.error_rate:g} %, so every answer is "don\'t know": train better, '
                 "with more validation pictures, or with a greater --error-rate"
             )
-    detector, scores, told = _unknown(model, data.train, data.val, spec)
+    detector, scores, told = _unknown(model, data.train, data.val, spec, features or {})
     notes += [] if told is None else [told]
     if detector is not None and scores is not None:
         calibration = calibration.model_copy(update={"unknown": unknown_rule(detector, scores)})
@@ -90,7 +97,7 @@ def _threshold(calibration: Calibration, data: ImageDataset, logits: Tensor, err
 
 
 def _unknown(
-    model: Classifier, train: ImageDataset, val: ImageDataset, spec: ImageSpec
+    model: Classifier, train: ImageDataset, val: ImageDataset, spec: ImageSpec, features: Mapping[str, Tensor]
 ) -> tuple[Detector | None, Tensor | None, str | None]:
     """Return what tells unknown pictures and the validation pictures' scores, or why there is nothing to tell them."""
     if len(val) < needed_for_unknown():
@@ -98,9 +105,11 @@ def _unknown(
             f"unlike pictures are not told: that takes {needed_for_unknown()} validation pictures, there are {len(val)}"
         )
         return None, None, few
-    detector = make_detector(model, train, spec)
+    detector = make_detector(model, train, spec, features.get("train"))
     if detector is None:
         return None, None, "unlike pictures are not told: the network has no linear last layer with finite inputs"
+    if "val" in features:
+        return detector, detector.scores(features["val"]), None
     return detector, unknown_scores(model, val, spec, detector), None
 
 

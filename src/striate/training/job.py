@@ -19,13 +19,13 @@ from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.audit.quick import quick_check, worth_telling
-from striate.data.dataset import Splits
+from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.fixes import file_bytes
 from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
 from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
-from striate.evaluation.evaluate import prediction_header, prediction_rows
+from striate.evaluation.evaluate import from_logits, prediction_header, prediction_rows
 from striate.models import Classifier, build, place
 from striate.models.summary import summarize
 from striate.runs.estimate import Estimate
@@ -33,14 +33,18 @@ from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
 from striate.training.budget import TimeBudget
 from striate.training.calibrate import Learned, calibrate
+from striate.training.features import feature_race
 from striate.training.interrupt import at_once, finishing_the_step
+from striate.training.known import Known
 from striate.training.loop import EpochResult, train
 from striate.training.penalty import Penalty
-from striate.training.plan import Plan, fitted_plan, make_plan, wider_plan
+from striate.training.plan import Plan, fitted_plan, wider_plan
 from striate.training.precision import race
 from striate.training.preflight import estimate
 from striate.training.probe import SHARE, probe
 from striate.training.resizing import require_another_side
+from striate.training.transfer import begin, transfer
+from striate.training.transfer_plan import better_side, named_weights, plan_run, sized
 from striate.version import __version__
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
@@ -65,7 +69,7 @@ class Job:
         self.run = run
         self.is_new = is_new
         self.budget = _budget(self.plan, started)
-        self._validated: Evaluation | None = None
+        self._known = Known()
 
     @property
     def settings(self) -> TrainSettings:
@@ -81,26 +85,28 @@ class Job:
     def epochs(self) -> Iterator[EpochResult]:
         """Train (or go on training), yielding after each epoch; Ctrl-C and SIGTERM save and stop."""
         with finishing_the_step(self.run):
-            self._validated = yield from train(self.model, self.data, self.settings, self.run, self.budget)
+            if self.settings.transfers:
+                self._known = yield from transfer(self.model, self.data, self.settings, self.run, self.budget)
+            else:
+                val = yield from train(self.model, self.data, self.settings, self.run, self.budget)
+                self._known = Known() if val is None else Known({"val": val})
 
     def finish(self) -> dict[str, Evaluation]:
         """Measure the trained network on validation and test part, write the results, return them by part.
 
-        From the validation part it is calibrated first (training/calibrate). What the last epoch's validation has
-        measured already is not measured again.
+        From the validation part it is calibrated first (training/calibrate). What is known of it already is not
+        measured again.
         The model file comes last, so that its presence means a finished run.
         """
         with at_once(self.run):
-            val, spec = self._validated, self.run.spec
+            val, spec = self._known.evaluations.get("val"), self.run.spec
             if val is None and self.data.val is not None:
                 val = evaluate(self.model, self.data.val, spec, "val")
-            learned = calibrate(self.model, self.data, spec, self.settings, val)
+            learned = calibrate(self.model, self.data, spec, self.settings, val, self._known.features)
             self.run.notes.extend(learned.notes)
             measured = {} if learned.val is None else {"val": learned.val}
             if self.data.test is not None:
-                measured["test"] = evaluate(
-                    self.model, self.data.test, spec, "test", calibration=learned.calibration, detector=learned.detector
-                )
+                measured["test"] = self._tested(self.data.test, learned)
             self._write(measured, learned)
         self.run.release()
         return measured
@@ -114,6 +120,14 @@ class Job:
         finally:
             self.run.release()  # a notebook keeps the traceback of an interrupt, and with it the run
         return self.run
+
+    def _tested(self, test: ImageDataset, learned: Learned) -> Evaluation:
+        seen, features = self._known.evaluations.get("test"), self._known.features.get("test")
+        calibration, detector = learned.calibration, learned.detector
+        if seen is None:
+            return evaluate(self.model, test, self.run.spec, "test", calibration=calibration, detector=detector)
+        scores = None if detector is None or features is None else detector.scores(features)
+        return from_logits(seen.logits, test.labels, test.classes, "test", calibration, scores=scores)
 
     def _write(self, measured: dict[str, Evaluation], learned: Learned) -> None:
         spec = self.run.spec
@@ -185,8 +199,12 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
     keep_freed_memory()
     device = choose_device(settings.device)
     settings = _with_whole_paths(settings)
-    splits = open_data(data, settings, settings.seed)
-    planned = make_plan(settings, splits)
+    weights = named_weights(settings)
+    splits = open_data(data, sized(settings, weights), settings.seed)
+    side = better_side(settings, splits, weights)
+    if side is not None:
+        splits = open_data(data, settings.with_values(img_size=side), settings.seed)
+    planned = plan_run(settings, splits, weights)
     plan, model, outcome = _network(planned, splits, device)
     if settings.time_budget is not None:
         plan = _fitted(plan, model, splits, started)
@@ -197,7 +215,8 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
             plan = _fitted(plan, model, splits, started)
         budget = _budget(plan, started)
         assert budget is not None
-        budget.require_steps()
+        if not plan.settings.transfers:  # of pretrained weights the head alone is worth having
+            budget.require_steps()
     return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out))
 
 
@@ -333,12 +352,22 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
     Penalty(model, plan.settings)  # says now whether its patterns match
     if plan.settings.precision != "auto":
         return plan, model, {}
+    if plan.settings.transfers:
+        outcome = feature_race(model, data.train, plan.spec)
+        # of convolutions within each map, gradients in bf16 are slow on processors; features are not
+        chosen = "fp32" if device.type == "cpu" else str(outcome["chosen"])
+        return _decide(plan, chosen, f"of features: {_told(outcome)}"), model, outcome
     work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
     if work < RACE_FROM:
         return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
     outcome = _precision_race(model, data, plan, device)
-    told = f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"
-    return _decide(plan, outcome["chosen"], told), _build(plan, data, device), outcome
+    return _decide(plan, str(outcome["chosen"]), _told(outcome)), _build(plan, data, device), outcome
+
+
+def _told(outcome: Mapping[str, Any]) -> str:
+    if "fp32_ms" not in outcome:
+        return "too few pictures for a race to be worth its time"
+    return f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"
 
 
 def _decide(plan: Plan, precision: str, reason: str) -> Plan:
@@ -349,6 +378,9 @@ def _decide(plan: Plan, precision: str, reason: str) -> Plan:
 def _build(plan: Plan, data: Splits, device: torch.device) -> Classifier:
     torch.manual_seed(plan.settings.seed)
     model = place(build(plan.architecture, plan.spec), device)
+    if plan.settings.transfers:
+        begin(model, plan.settings)
+        return model
     if plan.settings.small_until:
         require_another_side(model, plan.architecture.name, plan.spec)
     # in a resumed run too, whose checkpoint replaces the weights: it may have been stopped before the first one

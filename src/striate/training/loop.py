@@ -30,6 +30,7 @@ from striate.runs.folder import Run
 from striate.training.balance import loss_weights
 from striate.training.budget import TimeBudget
 from striate.training.ending import record_end
+from striate.training.finetune import training_mode
 from striate.training.finite import FiniteGuard
 from striate.training.loss import classification_loss
 from striate.training.optimizer import Optimizer, learning_rate
@@ -142,7 +143,7 @@ def train(
         run.progress.begin_epoch(state.epoch + 1, state.count)
 
         # train: one pass, or the rest of one, or the part of one for which there is time
-        model.train()
+        training_mode(model, settings)
         for batch in loader.epoch(state.epoch, start=state.step - state.epoch * len(loader)):
             if state.step == schedule.steps:
                 break

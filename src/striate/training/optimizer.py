@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from striate.core.settings import OptimizerSettings
+from striate.training.finetune import layer_rates
 from striate.training.muon import muon
 
 BETAS = (0.9, 0.999)
@@ -128,11 +129,21 @@ def _groups(model: nn.Module, settings: OptimizerSettings) -> list[_Group]:
         groups = [_Group("muon", 1.0, decay, [p for p in matrices if id(p) in filters])]
         matrices = [p for p in matrices if id(p) not in filters]
         rule, multiple = "sgd", settings.sgd_lr
-    return [
-        *groups,
+    groups += [
         _Group(rule, multiple, decay, matrices),
         _Group(rule, multiple, 0.0, others),
         _Group(rule, multiple * settings.bias_lr, 0.0, biases),
+    ]
+    rates = layer_rates(model, settings)
+    return [part for group in groups for part in _by_rate(group, rates)] if rates else groups
+
+
+def _by_rate(group: _Group, rates: Mapping[int, float]) -> list[_Group]:
+    """Return the parameters of a group that move at one rate each, fastest first."""
+    different = sorted({rates[id(p)] for p in group.parameters}, reverse=True)
+    return [
+        replace(group, multiple=group.multiple * rate, parameters=[p for p in group.parameters if rates[id(p)] == rate])
+        for rate in different
     ]
 
 

@@ -66,6 +66,8 @@ class Plan:
             "saturation": s.saturation, "hue": s.hue, "erase": s.erase, "mixup": s.mixup, "cutmix": s.cutmix,
             "smaller until": s.small_until,
         }  # fmt: skip
+        if s.transfers and s.epochs is None and s.time_budget is None:
+            moves = {}  # every picture is seen once, as it is
         active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
         channels, height, width = self.spec.picture_shape
         pictures = [f"{height}×{width} {'grey' if channels == 1 else 'colour'}", f"{len(self.spec.classes)} classes"]
@@ -84,14 +86,28 @@ class Plan:
         balance = f", balanced by {s.balance}{self._why('balance')}" if s.balance not in (None, "none") else ""
         return [
             f"pictures   {', '.join(pictures)}",
-            f"network    {self.architecture.name}{options}",
-            f"schedule   {self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}{balance}",
+            f"network    {self.architecture.name}{options}{self._begun()}",
+            f"schedule   {self._schedule()}{balance}",
             f"augment    {', '.join(active) or 'nothing'}",
             f"machine    {choose_device(s.device)}, {s.precision}, seed {s.seed}",
         ]
 
     def _why(self, key: str) -> str:
         return f" ({self.reasons[key]})" if key in self.reasons else ""
+
+    def _begun(self) -> str:
+        if not self.settings.transfers:
+            return ""
+        frozen = f", its last {self.settings.unfreeze} stages move" if self.settings.unfreeze else ""
+        return f", pretrained: {self.settings.pretrained} ({self.reasons.get('pretrained', 'as before')}){frozen}"
+
+    def _schedule(self) -> str:
+        s = self.settings
+        steps = f"{self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}"
+        if not s.transfers:
+            return steps
+        head = "a linear head on frozen features"
+        return head if s.epochs is None and s.time_budget is None else f"{head}; fine-tuning: {steps}"
 
     def _length(self) -> str:
         if self.settings.time_budget is None:

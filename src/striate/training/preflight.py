@@ -21,13 +21,16 @@ from striate.models import Classifier
 from striate.models.summary import LayerSummary, summarize
 from striate.runs.checkpoint import KEEP
 from striate.runs.estimate import Estimate, size_text
+from striate.training.features import picture_features
 from striate.training.plan import Plan
 from striate.training.probe import probe
 from striate.training.resizing import RATIO
+from striate.training.timing import times
 
 LONG = {"cpu": 1e12, "cuda": 1e14, "mps": 2e13}  # multiply-adds that take some tens of seconds
 PROBE_LIMIT = 0.05  # seconds of one part of the probe, beyond which it is not repeated
 PROBE_STEPS = 200  # of a run with fewer, the probe takes smaller batches
+PROBED = 16  # pictures whose features are timed
 KEPT = 1.1  # times the outputs of all layers, that training holds for one batch
 SURE = 0.7  # share of the memory estimated that is needed for certain
 CSV_ROW = 40  # bytes of a picture's line beside its name and probabilities
@@ -67,22 +70,36 @@ def _seconds(model: Classifier, data: Splits, plan: Plan, rows: list[LayerSummar
     settings = plan.settings
     if settings.time_budget is not None:
         return settings.time_budget
-    assert settings.epochs is not None
+    assert settings.epochs is not None or settings.transfers
     assert settings.batch_size is not None
+    epochs = settings.epochs or 0  # of pretrained weights the head alone may be trained
     small = settings.small_until or 0.0
-    trained = settings.epochs * len(data.train) * (1 - small * (1 - RATIO**2))
-    validated = settings.epochs * len(data.val) if data.val else 0
+    trained = epochs * len(data.train) * (1 - small * (1 - RATIO**2))
+    validated = epochs * len(data.val) if data.val else 0
     finished = sum(len(pictures) for part, pictures in data.parts().items() if part != "train")
+    frozen = sum(map(len, data.parts().values())) if settings.transfers else 0
     # a backward pass costs twice the forward pass
-    passes = 3 * trained + plan.spec.views * (validated + finished)
+    passes = 3 * trained + plan.spec.views * (validated + finished) + frozen
     device = next(model.parameters()).device.type
     if passes * sum(row.multiply_adds for row in rows) < LONG.get(device, LONG["cuda"]):
         return None
-    steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
+    before = frozen * _seconds_of_features(model, data, plan) if frozen else 0.0
+    if not epochs:
+        return round(before, 1)
+    steps = epochs * math.ceil(len(data.train) / settings.batch_size)
     tried = max(2, round(settings.batch_size * min(1.0, steps / PROBE_STEPS)))
     costs = probe(model, data, replace(plan, settings=settings.with_values(batch_size=tried)), PROBE_LIMIT)
     step = costs.step * costs.full_steps(0.0, 1.0) * settings.batch_size / tried
-    return round(steps * step + settings.epochs * costs.validation + costs.finish, 1)
+    return round(before + steps * step + epochs * costs.validation + costs.finish, 1)
+
+
+def _seconds_of_features(model: Classifier, data: Splits, plan: Plan) -> float:
+    """Return how long one picture's frozen features take, by those of a few."""
+    sample = data.train.first(PROBED)
+    bf16 = plan.settings.precision == "bf16"
+    device = next(model.parameters()).device
+    taken = times(lambda: picture_features(model, sample, plan.spec, bf16=bf16, cache=False), device, 1)
+    return min(taken) / len(sample)
 
 
 def _copies(plan: Plan) -> int:

@@ -18,6 +18,7 @@ from striate.evaluation.evaluate import prediction_rows
 from striate.evaluation.unknown import BANK_PICTURES
 from striate.models import Classifier
 from striate.runs.costs import Costs
+from striate.training.finetune import training_mode
 from striate.training.finite import FiniteGuard
 from striate.training.loop import only_informs, training_loss
 from striate.training.optimizer import Optimizer, learning_rate
@@ -97,7 +98,8 @@ def probe(model: Classifier, data: Splits, plan: Plan, limit: float) -> Costs:
 
 def _step(model: Classifier, next_batch: Callable[[], Batch], settings: TrainSettings) -> Callable[[], None]:
     """Return what does to a copy of the network all that the loop does in one step, at a rate of almost nothing."""
-    trial = copy.deepcopy(model).train()
+    trial = copy.deepcopy(model)
+    training_mode(trial, settings)
     device = next(trial.parameters()).device
     optimizer, penalty, guard = Optimizer(trial, settings), Penalty(trial, settings), FiniteGuard(device, None)
     state = TrainingState(trial, optimizer, settings, device, steps=1)

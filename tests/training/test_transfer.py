@@ -86,6 +86,19 @@ def test_photographs_are_transferred_to_unasked_and_it_is_said_why(make) -> None
 
 
 @needs_lite0
+def test_what_is_measured_is_what_evaluating_the_model_measures(make) -> None:
+    for views in (1, 2):
+        job = make(f"views-{views}", views=views)
+        (head,) = list(job.epochs())
+        measured = job.finish()["val"]
+        loaded = load_model(job.run.path)
+        again = evaluate(loaded.model, job.data.val, loaded.card.spec, "val")
+        assert loaded.card.spec.views == views
+        torch.testing.assert_close(again.probabilities, measured.probabilities, rtol=1e-3, atol=1e-4)
+        assert head.val_loss == pytest.approx(again.loss, rel=1e-3)
+
+
+@needs_lite0
 def test_the_model_is_the_pretrained_network_with_the_fitted_head(make) -> None:
     job = make()
     run_to_the_end(job)

@@ -318,3 +318,13 @@ def test_weights_that_are_nowhere_are_refused_before_the_data_are_read(make, set
     with pytest.raises(StriateError) as caught:
         make(data="no such folder", **settings)
     assert settings["pretrained"] in str(caught.value)
+
+
+@needs_lite0
+def test_ants_and_bees_are_told_apart_with_no_option(real_data, tmp_path) -> None:
+    """0.95 is what is promised; some seconds, since it takes photographs of their size to reach it."""
+    folder = str(real_data("hymenoptera"))
+    job = prepare(folder, TrainSettings(), given=frozenset(), out=tmp_path, name=None)
+    job.complete()
+    evaluation = json.loads((job.run.path / "evaluation.json").read_text())
+    assert evaluation["val"]["accuracy"] >= 0.95

@@ -76,6 +76,17 @@ def test_a_hub_that_cannot_be_reached_says_what_to_put_where(tmp_path, monkeypat
     assert not list((tmp_path / "hub").iterdir())
 
 
+def test_timms_hub_that_cannot_be_reached_says_which_file_to_give(monkeypatch):
+    def unreachable(*_: str) -> str:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
+    with pytest.raises(ResourceError, match="cannot be fetched") as caught:
+        find_pretrained("timm/resnet18")
+    assert "https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors" in str(caught.value)
+    assert "--pretrained FILE --model timm/resnet18" in str(caught.value)
+
+
 def test_what_a_hub_sent_is_compared_with_the_checksum_in_its_name(tmp_path):
     source = tmp_path / "resnet18-00000000.pth"
     source.write_bytes(b"not these")

@@ -86,6 +86,19 @@ def test_photographs_are_transferred_to_unasked_and_it_is_said_why(make) -> None
 
 
 @needs_lite0
+def test_what_is_measured_is_what_evaluating_the_model_measures(make) -> None:
+    for views in (1, 2):
+        job = make(f"views-{views}", views=views)
+        (head,) = list(job.epochs())
+        measured = job.finish()["val"]
+        loaded = load_model(job.run.path)
+        again = evaluate(loaded.model, job.data.val, loaded.card.spec, "val")
+        assert loaded.card.spec.views == views
+        torch.testing.assert_close(again.probabilities, measured.probabilities, rtol=1e-3, atol=1e-4)
+        assert head.val_loss == pytest.approx(again.loss, rel=1e-3)
+
+
+@needs_lite0
 def test_the_model_is_the_pretrained_network_with_the_fitted_head(make) -> None:
     job = make()
     run_to_the_end(job)
@@ -305,3 +318,13 @@ def test_weights_that_are_nowhere_are_refused_before_the_data_are_read(make, set
     with pytest.raises(StriateError) as caught:
         make(data="no such folder", **settings)
     assert settings["pretrained"] in str(caught.value)
+
+
+@needs_lite0
+def test_ants_and_bees_are_told_apart_with_no_option(real_data, tmp_path) -> None:
+    """0.95 is what is promised; some seconds, since it takes photographs of their size to reach it."""
+    folder = str(real_data("hymenoptera"))
+    job = prepare(folder, TrainSettings(), given=frozenset(), out=tmp_path, name=None)
+    job.complete()
+    evaluation = json.loads((job.run.path / "evaluation.json").read_text())
+    assert evaluation["val"]["accuracy"] >= 0.95

@@ -194,15 +194,15 @@ def fetch(url: str, file: Path, model: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(file), prefix, progress=False)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise _unreachable(url, model, str(error), f"{file}, or anywhere") from None
+        raise _unreachable(url, model, str(error), f"put it to {file}, or give it: ") from None
     return file
 
 
-def _unreachable(url: str, model: str, reason: str, place: str) -> ResourceError:
+def _unreachable(url: str, model: str, reason: str, then: str) -> ResourceError:
     return ResourceError(
         f"pretrained weights cannot be fetched ({reason})",
         where=url,
-        fix=f"fetch this file where there is a network and put it to {place}: --pretrained FILE --model {model}",
+        fix=f"fetch this file where there is a network and {then}--pretrained FILE --model {model}",
     )
 
 
@@ -234,7 +234,7 @@ def _timm_file(name: str) -> Path:
     try:
         return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
     except Exception as error:  # the hub's many exceptions all say that the file is not to be had
-        raise _unreachable(url, TIMM + bare, f"{type(error).__name__}", "anywhere") from None
+        raise _unreachable(url, TIMM + bare, type(error).__name__, "give it: ") from None
 
 
 def _in_order(weights: Mapping[str, Tensor], file: Path, model: Classifier) -> dict[str, Tensor]:

@@ -88,7 +88,8 @@ def transfer(
     if head is None:
         started = clock.now()
         head, features = _fit(model, data, settings, run)
-        result, measured = _measure(head, features, data, clock.now() - started)
+        set_head(model, head.weight, head.bias)
+        result, measured = _measure(model, head, features, data, run, clock.now() - started)
         known = Known(measured, features)
         record = {
             "weights": settings.pretrained,
@@ -164,11 +165,13 @@ def _stop_if_asked(run: Run) -> None:
 
 
 def _measure(
-    head: LinearHead, features: Mapping[str, Tensor], data: Splits, seconds: float
+    model: Classifier, head: LinearHead, features: Mapping[str, Tensor], data: Splits, run: Run, seconds: float
 ) -> tuple[EpochResult, dict[str, Evaluation]]:
     """Return the head as epoch 0, and its evaluation on the parts that were held out."""
     results = {
         name: from_logits(head.logits(features[name]), part.labels, part.classes, name)
+        if name == "train" or run.spec.views == 1
+        else evaluate(model, part, run.spec, name)  # what is kept is of one view
         for name, part in data.parts().items()
     }
     trained, val = results.pop("train"), results.get("val")

@@ -205,7 +205,7 @@ class Trials:
         given |= {key: str(self.data / given[key]) for key in ("data_dir", "fixes", "pretrained") if key in given}
         try:
             job = prepare(place, TrainSettings.parse(given), given=frozenset(given), out=self.out, name=None)
-            results = list(job.epochs())
+            losses = [result.train_loss for result in job.epochs()]
             job.finish()
         except StriateError as error:
             return type(error).__name__
@@ -214,7 +214,7 @@ class Trials:
             digest.update(tensor.detach().contiguous().numpy().tobytes())
         saved = sorted(path.name for path in job.run.checkpoints.iterdir())
         certainty = load_model(job.run.model_path).card.calibration
-        return job.run.spec, job.plan.architecture, digest.hexdigest(), len(results), saved, certainty
+        return job.run.spec, job.plan.architecture, digest.hexdigest(), losses, saved, certainty
 
 
 @pytest.fixture(scope="module")

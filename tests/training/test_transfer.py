@@ -92,7 +92,7 @@ def test_what_is_measured_is_what_evaluating_the_model_measures(make) -> None:
         (head,) = list(job.epochs())
         measured = job.finish()["val"]
         loaded = load_model(job.run.path)
-        again = evaluate(loaded.model, job.data.val, loaded.card.spec, "val")
+        again = evaluate(loaded.model, job.data.val, loaded.card.spec, "val", calibration=loaded.card.calibration)
         assert loaded.card.spec.views == views
         torch.testing.assert_close(again.probabilities, measured.probabilities, rtol=1e-3, atol=1e-4)
         assert head.val_loss == pytest.approx(again.loss, rel=1e-3)

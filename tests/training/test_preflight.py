@@ -18,7 +18,7 @@ from striate.data.sources import open_data
 from striate.models import build, place
 from striate.runs.estimate import Estimate
 from striate.training import preflight
-from striate.training.job import foresee
+from striate.training.outlook import foresee
 from striate.training.plan import make_plan
 
 MIB = 2**20

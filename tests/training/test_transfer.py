@@ -21,9 +21,8 @@ from striate.models.pretrained import head_names
 from striate.models.weights import lite0
 from striate.runs.folder import Run
 from striate.runs.model_file import load_model
-from striate.training import job as job_module
+from striate.training import outlook, transfer_plan
 from striate.training import transfer as transfer_module
-from striate.training import transfer_plan
 from striate.training.features import last_linear, picture_features
 from striate.training.job import Job, prepare, resume
 from striate.training.linear_head import fit_head
@@ -296,7 +295,7 @@ def test_a_run_of_ours_is_taken_over_with_its_network_size_and_normalisation(mak
 @needs_lite0
 def test_label_sets_get_a_head_of_one_logistic_output_each(make, monkeypatch) -> None:
     """Through the loss of the linear head; a folder has one class per picture, so labels are put in its place."""
-    own = job_module.open_data
+    own = outlook.open_data
 
     def label_sets(*arguments: Any) -> Any:
         splits = own(*arguments)
@@ -306,7 +305,7 @@ def test_label_sets_get_a_head_of_one_logistic_output_each(make, monkeypatch) ->
         }
         return replace(splits, **parts)
 
-    monkeypatch.setattr(job_module, "open_data", label_sets)
+    monkeypatch.setattr(outlook, "open_data", label_sets)
     job = make()
     assert job.run.spec.multi_label
     (head,) = list(job.epochs())

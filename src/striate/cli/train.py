@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from striate.evaluation import Evaluation
-    from striate.training.job import Job, Outlook
+    from striate.training.job import Job
     from striate.training.loop import EpochResult
+    from striate.training.outlook import Outlook
 
 
 @with_settings
@@ -75,6 +76,7 @@ def command(
         from striate.core import clock
         from striate.runs.folder import newest_unfinished
         from striate.training import job as jobs
+        from striate.training.outlook import foresee
 
     elapsed = stopwatch()
     console = stderr(quiet)
@@ -85,7 +87,7 @@ def command(
     elif dry_run:
         assert data is not None
         with reading_shown(console):
-            outlook = jobs.foresee(data, parsed, user_path(out), clock.began())
+            outlook = foresee(data, parsed, user_path(out), clock.began())
         _foretell(outlook, json, quiet)
         return
     else:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from striate.core import clock
 from striate.core.device import choose_device, describe_machine
@@ -17,37 +14,23 @@ from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
 from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
-from striate.core.spec import ImageSpec
 from striate.data.audit.quick import quick_check, worth_telling
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.fixes import file_bytes
-from striate.data.loader import Loader, in_order
-from striate.data.sources import open_data
 from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import from_logits, prediction_header, prediction_rows
-from striate.models import Classifier, build, place
-from striate.models.summary import summarize
-from striate.runs.estimate import Estimate
+from striate.models import Classifier
 from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
-from striate.training.budget import TimeBudget
 from striate.training.calibrate import Learned, calibrate
-from striate.training.features import feature_race
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.known import Known
 from striate.training.loop import EpochResult, train
-from striate.training.penalty import Penalty
-from striate.training.plan import Plan, fitted_plan, wider_plan
-from striate.training.precision import race
-from striate.training.preflight import estimate
-from striate.training.probe import SHARE, probe
-from striate.training.resizing import require_another_side
-from striate.training.transfer import begin, transfer
-from striate.training.transfer_plan import better_side, named_weights, plan_run, sized
+from striate.training.outlook import budget_of, build_network, foresee, with_whole_paths
+from striate.training.plan import Plan
+from striate.training.transfer import transfer
 from striate.version import __version__
-
-RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
 
 
 class Job:
@@ -68,7 +51,7 @@ class Job:
         self.model = model
         self.run = run
         self.is_new = is_new
-        self.budget = _budget(self.plan, started)
+        self.budget = budget_of(self.plan, started)
         self._known = Known()
 
     @property
@@ -164,68 +147,6 @@ def headline(result: Evaluation) -> dict[str, Any]:
     return figures
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """A run as it would be: nothing has been written.
-
-    Args:
-        data: The splits.
-        model: The network, on its device.
-        plan: What would be trained, and why.
-        race: The outcome of the race of precisions, if there was one.
-        estimate: What it would take.
-    """
-
-    data: Splits
-    model: Classifier
-    plan: Plan
-    race: Mapping[str, Any]
-    estimate: Estimate
-
-
-def foresee(data: str, settings: TrainSettings, out: Path, started: float | None = None) -> Outlook:
-    """Load the data, make the plan, build the network and estimate what training it takes.
-
-    Args:
-        data: A data set's name or a folder.
-        settings: What the user asked for.
-        out: Folder of the run folders.
-        started: When a time budget began (`clock.now`); by default with this call.
-
-    Raises:
-        StriateError: Whatever cannot be obeyed, or does not fit into memory and disk.
-    """
-    started = clock.now() if started is None else started
-    keep_freed_memory()
-    device = choose_device(settings.device)
-    settings = _with_whole_paths(settings)
-    weights = named_weights(settings)
-    splits = open_data(data, sized(settings, weights), settings.seed)
-    side = better_side(settings, splits, weights)
-    if side is not None:
-        splits = open_data(data, settings.with_values(img_size=side), settings.seed)
-    planned = plan_run(settings, splits, weights)
-    plan, model, outcome = _network(planned, splits, device)
-    if settings.time_budget is not None:
-        plan = _fitted(plan, model, splits, started)
-        assert plan.costs is not None
-        wider = wider_plan(planned, plan.costs.steps)
-        if wider is not planned:
-            plan, model, outcome = _network(wider, splits, device)
-            plan = _fitted(plan, model, splits, started)
-        budget = _budget(plan, started)
-        assert budget is not None
-        if not plan.settings.transfers:  # of pretrained weights the head alone is worth having
-            budget.require_steps()
-    return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out))
-
-
-def _with_whole_paths(settings: TrainSettings) -> TrainSettings:
-    """Return the settings with paths that hold in any working folder: the run may be opened from another one."""
-    named = {key: getattr(settings, key) for key in ("data_dir", "fixes")}
-    return settings.with_values(**{key: user_path(path).absolute() for key, path in named.items() if path is not None})
-
-
 def prepare(
     data: str,
     settings: TrainSettings,
@@ -258,7 +179,7 @@ def prepare(
             fix=f"use another --name, or  {to_type('striate', 'train', '--resume', out / name)}",
         )
     started = clock.now() if started is None else started
-    settings = _with_whole_paths(settings)
+    settings = with_whole_paths(settings)
     fixes = None if settings.fixes is None else file_bytes(settings.fixes)
     seen = foresee(data, settings, out, started)
     splits, plan = seen.data, seen.plan
@@ -324,80 +245,4 @@ def resume(path: Path, changes: Mapping[str, Any], started: float | None = None)
     splits = run.open_data(settings)
     run.note_another_machine(describe_machine(device))
     plan = Plan(settings, run.config.architecture, run.config.spec, run.config.reasons, run.config.costs)
-    return Job(splits, _build(plan, splits, device), run, started)
-
-
-def _budget(plan: Plan, started: float | None) -> TimeBudget | None:
-    if plan.settings.time_budget is None:
-        return None
-    assert plan.costs is not None
-    return TimeBudget(plan.settings.time_budget, plan.costs, started)
-
-
-def _fitted(plan: Plan, model: Classifier, data: Splits, started: float) -> Plan:
-    """Return the plan with what the network costs here, and how many steps of it fit into the time."""
-    assert plan.settings.time_budget is not None
-    costs = probe(model, data, plan, SHARE * plan.settings.time_budget)
-    steps = TimeBudget(plan.settings.time_budget, costs, started).begin()
-    return fitted_plan(plan, costs.model_copy(update={"steps": steps}))
-
-
-def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Classifier, dict[str, Any]]:
-    """Return the plan with its precision, the network as training begins, and the outcome of the race if there was one.
-
-    Raises:
-        SettingsError: The network cannot be built, or a penalty's patterns do not match.
-    """
-    model = _build(plan, data, device)
-    Penalty(model, plan.settings)  # says now whether its patterns match
-    if plan.settings.precision != "auto":
-        return plan, model, {}
-    if plan.settings.transfers:
-        outcome = feature_race(model, data.train, plan.spec)
-        # of convolutions within each map, gradients in bf16 are slow on processors; features are not
-        chosen = "fp32" if device.type == "cpu" else str(outcome["chosen"])
-        return _decide(plan, chosen, f"of features: {_told(outcome)}"), model, outcome
-    work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
-    if work < RACE_FROM:
-        return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
-    outcome = _precision_race(model, data, plan, device)
-    return _decide(plan, str(outcome["chosen"]), _told(outcome)), _build(plan, data, device), outcome
-
-
-def _told(outcome: Mapping[str, Any]) -> str:
-    if "fp32_ms" not in outcome:
-        return "too few pictures for a race to be worth its time"
-    return f"{outcome['fp32_ms']} ms in fp32, {outcome['bf16_ms']} ms in bf16 per step"
-
-
-def _decide(plan: Plan, precision: str, reason: str) -> Plan:
-    settings = plan.settings.with_values(precision=precision)
-    return replace(plan, settings=settings, reasons={**plan.reasons, "precision": reason})
-
-
-def _build(plan: Plan, data: Splits, device: torch.device) -> Classifier:
-    torch.manual_seed(plan.settings.seed)
-    model = place(build(plan.architecture, plan.spec), device)
-    if plan.settings.transfers:
-        begin(model, plan.settings)
-        return model
-    if plan.settings.small_until:
-        require_another_side(model, plan.architecture.name, plan.spec)
-    # in a resumed run too, whose checkpoint replaces the weights: it may have been stopped before the first one
-    model.prepare(_some_inputs(data, plan.spec, device))
-    return model
-
-
-def _some_inputs(data: Splits, spec: ImageSpec, device: torch.device) -> Iterator[Tensor]:
-    """Yield network inputs of training pictures, spread evenly: of as many pixels as 5,000 of 32×32 have."""
-    _, height, width = spec.input_shape
-    sample = data.train.spread(min(5000, max(1, 5000 * 32 * 32 // (height * width))))
-    yield from in_order(sample, spec, max(1, 500 * 32 * 32 // (height * width)), device)
-
-
-def _precision_race(model: Classifier, data: Splits, plan: Plan, device: torch.device) -> dict[str, Any]:
-    batch_size = plan.settings.batch_size
-    assert batch_size is not None
-    sample = data.train.first(batch_size)
-    loader = Loader(sample, plan.spec, plan.settings, batch_size, plan.settings.seed, device)
-    return dict(race(model, loader.batch(0, torch.arange(len(sample), device=device))))
+    return Job(splits, build_network(plan, splits, device), run, started)

@@ -13,7 +13,7 @@ from striate.data.loader import normalize
 from striate.models import Architecture, Classifier, build
 from striate.training import features as features_module
 from striate.training.feature_cache import body_digest
-from striate.training.features import last_linear, picture_features
+from striate.training.features import head_layer, picture_features
 
 from ..contracts.networks import trained
 
@@ -37,10 +37,10 @@ def test_the_last_layer_makes_the_networks_logits_of_them(make_spec, name):
     model, spec = network(make_spec, name)
     data = pictures()
     found = picture_features(model, data, spec, cache=False)
-    assert (found.dtype, found.shape) == (torch.float32, (5, last_linear(model).in_features))
+    assert (found.dtype, found.shape) == (torch.float32, (5, head_layer(model).in_features))
     with torch.no_grad():
         expected = model(normalize(data.images, spec))
-        torch.testing.assert_close(last_linear(model)(found), expected, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(head_layer(model)(found), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_they_are_the_average_of_the_last_maps_in_evaluation_mode(make_spec):
@@ -156,7 +156,7 @@ def test_the_digest_is_of_all_but_the_last_layer(make_spec):
     model, _ = network(make_spec, "fast")
     before = body_digest(model)
     with torch.no_grad():
-        last_linear(model).weight.add_(1)
+        head_layer(model).weight.add_(1)
     assert body_digest(model) == before
     with torch.no_grad():
         next(model.parameters()).add_(1)

@@ -23,7 +23,7 @@ from striate.runs.folder import Run
 from striate.runs.model_file import load_model
 from striate.training import outlook, transfer_plan
 from striate.training import transfer as transfer_module
-from striate.training.features import last_linear, picture_features
+from striate.training.features import head_layer, picture_features
 from striate.training.job import Job, prepare, resume
 from striate.training.linear_head import fit_head
 
@@ -110,7 +110,7 @@ def test_the_model_is_the_pretrained_network_with_the_fitted_head(make) -> None:
     assert all(torch.equal(t, own[name]) for name, t in reference.state_dict().items() if name not in head)
     features = picture_features(model, job.data.train, job.run.spec, bf16=False, cache=False)
     fitted = fit_head(features, job.data.train.labels, 2)
-    torch.testing.assert_close(last_linear(model).weight, fitted.weight, rtol=1e-2, atol=1e-4)
+    torch.testing.assert_close(head_layer(model).weight, fitted.weight, rtol=1e-2, atol=1e-4)
 
 
 @needs_lite0

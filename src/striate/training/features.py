@@ -56,7 +56,7 @@ def picture_features(
         SettingsError: The network's last layer is not linear.
         ModelFileError: Features are not finite.
     """
-    last_linear(model)
+    head_layer(model)
     body = body_digest(model) if cache else ""
 
     def key(precise: bool) -> str:
@@ -114,7 +114,7 @@ def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool)
     for images in in_order(data, spec, size, device):
         if frozen is None:
             frozen = folded(model, images[:2])
-            last_linear(frozen).register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+            head_layer(frozen).register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             frozen(images)
         features = seen.pop()
@@ -128,7 +128,7 @@ def _at_a_time(spec: ImageSpec, device: torch.device) -> int:
     return min(BATCH * torch.get_num_threads(), most) if device.type == "cpu" else most
 
 
-def last_linear(model: Classifier) -> nn.Linear:
+def head_layer(model: Classifier) -> nn.Linear:
     """Return the layer that makes the logits.
 
     Raises:

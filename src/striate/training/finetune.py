@@ -66,8 +66,8 @@ def training_mode(model: nn.Module, settings: NetworkSettings) -> None:
 @torch.no_grad()
 def set_head(model: Classifier, weight: torch.Tensor, bias: torch.Tensor) -> None:
     """Put weights K F and biases K into the last layer, and take back what the network multiplies its logits by."""
-    from striate.training.features import last_linear
+    from striate.training.features import head_layer
 
-    layer, scale = last_linear(model), getattr(model, "logit_scale", 1.0)
+    layer, scale = head_layer(model), getattr(model, "logit_scale", 1.0)
     layer.weight.copy_(weight / scale)
     layer.bias.copy_(bias / scale)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.errors import DataError
-from striate.core.random import Stream, permutation
+from striate.data.folds import fold_numbers
 from striate.evaluation.decision import decide, is_right, to_probabilities
 from striate.training.lbfgs import minimise
 
@@ -111,31 +111,15 @@ def out_of_fold(
 
 
 def divide(labels: Tensor, folds: int, seed: int = 0, groups: Tensor | None = None) -> Tensor:
-    """Return each picture's fold, int64 N: every class, or set of classes, spread evenly, every group in one fold.
-
-    Pictures are shuffled, sorted by class and dealt out in turn; so are groups, by their first picture's class and
-    by their size.
+    """Return each picture's fold, int64 N: as those of a cross-validation, fewer where there are fewer groups.
 
     Raises:
         DataError: There is one group only.
     """
-    labels = labels.cpu()
-    if labels.ndim == 2:
-        labels = torch.unique(labels, dim=0, return_inverse=True)[1]
-    group = torch.arange(len(labels)) if groups is None else torch.unique(groups.cpu(), return_inverse=True)[1]
-    sizes = torch.bincount(group)
-    count = len(sizes)
+    count = len(labels) if groups is None else len(groups.unique())
     if count < 2:
         raise DataError("all pictures are of one group, so none can be held out", fix="give more groups, or none")
-    first = torch.empty(count, dtype=torch.int64)
-    backwards = torch.arange(len(labels) - 1, -1, -1)
-    first[group[backwards]] = backwards  # of equal targets the last one written stays
-    order = permutation(seed, 0, count, Stream.SPLIT)
-    order = order[torch.argsort(sizes[order], descending=True, stable=True)]
-    order = order[torch.argsort(labels[first[order]], stable=True)]
-    fold = torch.empty(count, dtype=torch.int64)
-    fold[order] = torch.arange(count) % min(folds, count)
-    return fold[group]
+    return fold_numbers(labels.cpu(), min(folds, count), seed, None if groups is None else groups.cpu())
 
 
 @dataclass(frozen=True)

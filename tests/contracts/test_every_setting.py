@@ -131,6 +131,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("width", 2.0, PRETRAINED, "width makes another network"),
     ("normalize", "picture", PRETRAINED, "normalize"),
     ("mixup", 0.2, PRETRAINED | {"epochs": None, "batch_size": None}, "mixup: read in fine-tuning alone"),
+    ("dropout", 0.2, PRETRAINED | {"epochs": None, "batch_size": None}, "dropout: read in fine-tuning alone"),
+    ("checkpoint_every", 1.0, PRETRAINED | {"epochs": None, "batch_size": None}, "checkpoint_every: read in fine"),
     ("reject_below", 0.5, {"error_rate": 0.3}, "both set the threshold"),
     ("error_rate", 1e-4, {}, "validation pictures or more"),
     ("val_share", 0.2, FOLD, "val_share"),

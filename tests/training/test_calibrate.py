@@ -16,7 +16,7 @@ from striate.data.sources import open_data
 from striate.evaluation.calibration_error import calibration_figures
 from striate.evaluation.evaluate import evaluate
 from striate.evaluation.rejection import needed_pictures, reject_threshold
-from striate.evaluation.temperature import cross_fitted, fit_temperature
+from striate.evaluation.temperature import LEAST_PICTURES, cross_fitted, fit_temperature
 from striate.evaluation.unknown import make_detector, unknown_rule, unknown_scores
 from striate.training.plan import make_plan
 
@@ -50,6 +50,17 @@ def test_everything_is_learned_from_the_validation_part_and_kept(finished) -> No
         evaluate(loaded.model, job.data.test, spec).logits.div(rule.temperature).softmax(1),
     )
     assert job.run.notes == []
+
+
+def test_with_few_validation_pictures_no_temperature_is_fitted_and_that_is_said(finished) -> None:
+    job, measured = finished(first=300, val_share=0.05)
+    rule = striate.load(job.run.path, device="cpu").card.calibration
+    assert len(job.data.val) < LEAST_PICTURES
+    assert (rule.temperature, rule.has_temperature) == (1, False)
+    assert measured["val"].after is None
+    assert measured["test"].after is None
+    assert torch.equal(measured["test"].probabilities, measured["test"].logits.softmax(1))
+    assert f"there are {len(job.data.val)}" in " ".join(job.run.notes)
 
 
 def test_figures_on_the_validation_part_are_cross_fitted_and_say_so(finished) -> None:

@@ -27,7 +27,8 @@ def accepted_line(result: Evaluation) -> str | None:
     figures = result.among_accepted
     if figures is None:
         return None
-    how = "" if result.held_out else "; the threshold was set on these"
+    own = not result.held_out and result.calibration is not None and result.calibration.error_rate is not None
+    how = "; the threshold was set on these" if own else ""
     if figures.accuracy is None:
         return f"accepted   none of {result.count:,} answers on {result.part}{how}"
     share = percent(figures.accuracy, (figures.interval_95[0], figures.interval_95[1]))
@@ -60,7 +61,7 @@ def rule_lines(calibration: Calibration | None, metrics: Mapping[str, Any]) -> l
     if calibration is None:
         return ["certainty  not calibrated"]
     told = "not calibrated"
-    if calibration.count:
+    if calibration.has_temperature:
         told = f"temperature {calibration.temperature:.3g}, from {calibration.count:,} validation pictures"
         errors = [f"{figures.ece:.4f} on {part}" for part, figures in metrics.items() if hasattr(figures, "ece")]
         told += f"; expected calibration error {', '.join(errors)}" if errors else ""

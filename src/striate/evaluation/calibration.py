@@ -32,6 +32,11 @@ class Calibration(BaseModel):
     unknown: UnknownRule | None = None
 
     @property
+    def has_temperature(self) -> bool:
+        """Whether a temperature was fitted."""
+        return self.count > 0 and self.temperature != 1
+
+    @property
     def rejects(self) -> bool:
         """Whether there are answers that are not accepted."""
         return self.reject_below is not None or self.error_rate is not None

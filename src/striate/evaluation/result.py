@@ -85,7 +85,7 @@ class Evaluation:
 
         Where it was fitted to these very pictures, each one's temperature is fitted to others of them instead.
         """
-        if self.calibration is None or self.calibration.count == 0:
+        if self.calibration is None or not self.calibration.has_temperature:
             return None
         return self.calibration.apply(self.logits) if self.held_out else cross_fitted(self.logits, self.labels)
 

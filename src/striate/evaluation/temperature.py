@@ -20,6 +20,9 @@ RANGE = (1e-3, 1e3)  # of 1 / temperature, for logits whose root mean square abo
 EXACT = 1e-10  # relative
 FOLDS = 5
 
+# with 10 to 25 held-out photographs, a temperature made the probabilities of others worse in nine runs of nine
+LEAST_PICTURES = 100
+
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Return the temperature T of the least mean cross-entropy of logits / T, which is convex in 1 / T.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -148,6 +149,10 @@ def find_pretrained(name: str, model: str | None = None) -> Pretrained:
     if name in MODELS:
         fix = f"use --pretrained {LITE0}, {', '.join(TORCHVISION)}, {TIMM}NAME, a file or a run"
         raise SettingsError("there are no pretrained weights of this network", where=name, fix=fix)
+    if os.sep in name and not name.startswith(TIMM):
+        raise SettingsError("no such file or run", where=path, fix=f"check the path, or use --pretrained {LITE0}")
+    if name.lower().startswith("lite"):
+        raise SettingsError("no such pretrained weights", where=name, fix=f"did you mean '{LITE0}'?")
     return _of_timm(name)
 
 

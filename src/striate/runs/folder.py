@@ -42,6 +42,7 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
 from striate.data.fixes import file_bytes
 from striate.data.sources import open_data
+from striate.data.sources.registry import locate_folder
 from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_csv, replace_file, sync_directory, write_durably
 from striate.runs.costs import Costs
@@ -237,6 +238,13 @@ class Run:
             DataError: They are missing, or have changed since.
         """
         settings = self.with_own_fixes(settings)
+        place, _ = locate_folder(self.config.data, settings.data_dir)
+        if place is not None and not is_there(place):
+            raise DataError(
+                "the run's pictures are no longer here",
+                where=place,
+                fix="put them back there, or start a new run where they are now",
+            )
         splits = open_data(self.config.data, settings, settings.seed)
         if splits.fingerprint() != self.config.fingerprint:
             changes = data_changes(self.path, self.training_hashes(), splits)

@@ -15,7 +15,7 @@ from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import confidence, is_right
 from striate.evaluation.evaluate import from_logits
 from striate.evaluation.rejection import LEAST_COVERAGE, needed_pictures, reject_threshold
-from striate.evaluation.temperature import fit_temperature
+from striate.evaluation.temperature import LEAST_PICTURES, fit_temperature
 from striate.evaluation.unknown import Detector, make_detector, needed_for_unknown, unknown_rule, unknown_scores
 from striate.models import Classifier
 
@@ -60,14 +60,20 @@ def calibrate(
         return Learned(plain, notes=("there is no validation part, so probabilities are not calibrated",))
     if not bool(val.logits.isfinite().all()):
         return Learned(None, val=val, notes=("logits of validation pictures are not finite: nothing is calibrated",))
+    few = len(data.val) < LEAST_PICTURES
     calibration = Calibration(
-        temperature=fit_temperature(val.logits, val.labels),
+        temperature=1.0 if few else fit_temperature(val.logits, val.labels),
         count=len(data.val),
         fingerprint=data.val.fingerprint(),
         reject_below=settings.reject_below,
         error_rate=settings.error_rate,
     )
     notes = []
+    if few:
+        notes.append(
+            f"probabilities are not calibrated: that takes {LEAST_PICTURES} validation pictures, "
+            f"there are {len(data.val)}"
+        )
     if settings.error_rate is not None:
         calibration = calibration.model_copy(
             update={"reject_below": _threshold(calibration, data.val, val.logits, settings.error_rate)}

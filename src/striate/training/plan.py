@@ -34,6 +34,7 @@ STEPS_PER_EPOCH = 20
 SMALL_UNTIL, SMALL_FROM = 0.5, 32  # share of the run, side in pixels
 PEAK_LR = {"sgd": 0.14, "adam": 2e-3, "adamw": 2e-3}
 MUON_LR, MUON_STEPS = 0.025, 2000  # usual for so many steps
+AS_ASKED, NAMED = "as asked", "a data set by name has pictures enough of its own"  # reasons that go without saying
 SCHEDULE = {"sgd": "one-cycle", "adam": "one-cycle", "adamw": "one-cycle", "muon": "linear"}
 WEIGHT_DECAY = {"sgd": 5e-4, "adam": 0.0, "adamw": 1e-2, "muon": 5e-4}
 
@@ -97,7 +98,8 @@ class Plan:
 
     def _begun(self) -> str:
         if not self.settings.transfers:
-            return ""
+            against = self.reasons.get("pretrained", "")
+            return f", from scratch: {against}" if against not in ("", AS_ASKED, NAMED) else ""
         frozen = f", its last {self.settings.unfreeze} stages move" if self.settings.unfreeze else ""
         return f", pretrained: {self.settings.pretrained} ({self.reasons.get('pretrained', 'as before')}){frozen}"
 

@@ -203,7 +203,9 @@ def _no_time(data: Splits, budget: TimeBudget | None, run: Run) -> str:
     if data.val is None:
         return "no fine-tuning: whether it helps is decided by a validation part (--val-share)"
     steps = budget.begin()
-    return f"no fine-tuning: there is time for {steps} steps only" if steps < LEAST_STEPS else ""
+    if steps >= LEAST_STEPS:
+        return ""
+    return f"no fine-tuning: too little time is left for it, {steps} of at least {LEAST_STEPS} steps"
 
 
 def _is_better(tuned: Evaluation, before: Mapping[str, float]) -> bool:

@@ -20,7 +20,7 @@ from striate.models.one_logit import OneLogit
 from striate.models.weights import LITE0, LITE0_SIDE, SIDE, TIMM, TORCHVISION, Pretrained, find_pretrained, lite0
 from striate.runs.folder import Run
 from striate.runs.model_file import KEY, NAME, load_model
-from striate.training.plan import Plan, make_plan
+from striate.training.plan import AS_ASKED, NAMED, Plan, make_plan
 
 NONE = "none"
 NAMES = (LITE0, *TORCHVISION)  # a folder of such a name is ./NAME
@@ -88,9 +88,9 @@ def plan_run(settings: TrainSettings, data: Splits, weights: Pretrained | None) 
         SettingsError: Options that contradict each other, the data or the weights, all at once.
     """
     if weights is not None:
-        return _transfer_plan(settings, data, weights, "as asked")
+        return _transfer_plan(settings, data, weights, AS_ASKED)
     if settings.pretrained == NONE:
-        return _from_scratch(settings, data, "as asked")
+        return _from_scratch(settings, data, AS_ASKED)
     against = _against(settings, data)
     found = None if against else lite0()
     if found is not None:
@@ -119,7 +119,7 @@ def _against(settings: TrainSettings, data: Splits) -> str:
     if form or settings.one_logit or settings.normalize != "data":
         return f"{', '.join(form) or 'one_logit or normalize'} asks for another network"
     if data.folder is None:
-        return "a data set by name has pictures enough of its own"
+        return NAMED
     if channels != 3:
         return "the weights at hand are of colour photographs, these are grey"
     if min(height, width) < (LEAST_SIDE_OF_FEW if len(data.train) <= FEW else LEAST_SIDE):
@@ -204,7 +204,8 @@ def _of_fine_tuning(settings: TrainSettings) -> list[str]:
     names = [*AugmentSettings.model_fields, *OptimizerSettings.model_fields]
     default = TrainSettings()
     changed = [name for name in names if getattr(settings, name) != getattr(default, name)]
-    return [name for name in changed if name not in (*LENGTH, "balance")]
+    others = [name for name in ("dropout", "checkpoint_every") if getattr(settings, name) != getattr(default, name)]
+    return [name for name in changed if name not in (*LENGTH, "balance")] + others
 
 
 def _absolute(settings: TrainSettings, weights: Pretrained) -> str:

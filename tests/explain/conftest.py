@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from striate.core.settings import TrainSettings
+from striate.explain.subject import Subject
 from striate.models import Architecture
 from striate.runs.folder import Run, RunConfig
+
+from .subjects import trained_digits
 
 
 @pytest.fixture
@@ -34,3 +37,9 @@ def make_run(make_spec, tmp_path: Path) -> Callable[..., Path]:
         return run.path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digits_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    """Return the subject of a run of two epochs on the embedded digits; nothing may change it."""
+    return trained_digits(tmp_path_factory.mktemp("runs"))

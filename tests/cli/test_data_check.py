@@ -325,3 +325,11 @@ def test_classes_of_one_colour_train_and_are_told(tmp_path: Path, capsys) -> Non
     assert code == 0
     assert len(found["blank"]["cases"]) == 24
     assert not [kind for kind in found if kind.startswith("near-")]
+
+
+def test_pictures_of_classes_not_asked_for_are_no_finding(capsys, picture_folder, tmp_path):
+    folder = picture_folder(cats=12, dogs=12, cows=12)
+    assert main(["train", f"{folder}:cats,dogs", "--epochs", "1", "--out", str(tmp_path), "--name", "r"]) == 0
+    kept = json.loads((tmp_path / "r" / "data-check.json").read_text())
+    assert "ignored" not in {finding["kind"] for finding in kept}
+    assert "12 ignored: class not asked for" in capsys.readouterr().err

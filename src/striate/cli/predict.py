@@ -63,7 +63,7 @@ def command(
         failed += 1
         console.print(f"error: {error}", markup=False)
 
-    ignored: list[tuple[Path, str]] = []
+    ignored: list[tuple[str, str]] = []
     for outcome in predictor.outcomes(_pictures(images, refuse, ignored)):
         if isinstance(outcome, DataError):
             refuse(outcome)
@@ -138,7 +138,7 @@ def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Pat
 
 
 def _pictures(
-    paths: Iterable[Path], refuse: Callable[[DataError], None], ignored: list[tuple[Path, str]]
+    paths: Iterable[Path], refuse: Callable[[DataError], None], ignored: list[tuple[str, str]]
 ) -> Iterator[Path]:
     """Yield files as they are given, and for each folder the pictures under it; a folder may fail alone."""
     from striate.data.sources.scan import pictures_under

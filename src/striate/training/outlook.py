@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,8 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
     work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
     if work < RACE_FROM:
         return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
-    outcome = _precision_race(model, data, plan, device)
-    return _decide(plan, str(outcome["chosen"]), _told(outcome)), build_network(plan, data, device), outcome
+    outcome = _precision_race(deepcopy(model), data, plan, device)
+    return _decide(plan, str(outcome["chosen"]), _told(outcome)), model, outcome
 
 
 def _told(outcome: Mapping[str, Any]) -> str:

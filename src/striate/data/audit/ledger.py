@@ -9,6 +9,7 @@ from striate.data.audit.finding import Case, Finding, of
 from striate.data.dataset import FileRecord
 from striate.data.fixes import EXCLUDED
 from striate.data.sources.registry import BEYOND_FIRST
+from striate.data.sources.scan import NOT_ASKED
 
 
 def unreadable_files(records: Sequence[FileRecord], skip_bad: bool) -> list[Finding]:
@@ -27,8 +28,8 @@ def _by_choice(reason: str) -> bool:
 
 
 def ignored_files(records: Sequence[FileRecord]) -> list[Finding]:
-    """Return the files and folders that are no pictures of a class."""
-    aside = [record for record in records if record.status == "ignored"]
+    """Return the files and folders that are no pictures of a class; of classes left out by choice nothing is said."""
+    aside = [record for record in records if record.status == "ignored" and record.reason != NOT_ASKED]
     if not aside:
         return []
     counts = Counter(record.reason for record in aside)

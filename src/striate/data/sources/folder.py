@@ -50,7 +50,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
         classes=classes,
         parts=_parts(listing),
         groups=None if settings.group is None else groups_in_paths(settings.group, names, root),
-        ignored=[(str(path.relative_to(listing.root)), reason) for path, reason in listing.ignored],
+        ignored=listing.left_aside(root),
         notes=ignored_summary(listing.ignored),
     )
     return load_files(files, settings, only)
@@ -85,7 +85,7 @@ def _agreed_classes(listing: Listing) -> tuple[str, ...]:
         raise DataError(
             f"only one class ('{training[0]}'): a classifier needs two or more" if training else "no class folders",
             where=listing.root,
-            fix=table_hint(path for path, _ in listing.ignored)
+            fix=table_hint(Path(path) for path, _ in listing.ignored)
             or "put the pictures of each class into a folder of their own",
         )
     _require_unicode(listing.root, training)

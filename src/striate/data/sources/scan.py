@@ -23,6 +23,7 @@ PART_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db"}
+NOT_ASKED = "class not asked for"
 LAYOUT = (
     "expected  FOLDER/CLASS/picture.jpg  or  FOLDER/{train,val,test}/CLASS/picture.jpg;  "
     "or a table of paths and labels:  striate train labels.csv"
@@ -43,12 +44,16 @@ class Listing:
     root: Path
     files: list[tuple[str, str, str]]
     classes: dict[str, list[str]]
-    ignored: list[tuple[Path, str]]
+    ignored: list[tuple[str, str]]
 
     def names(self, root: Path) -> list[str]:
         """Return the files' paths below a folder that holds them all."""
-        below = len(str(root / "x")) - 1  # 0 for the folder "."
-        return [path[below:] for _, _, path in self.files]
+        return below(root, [path for _, _, path in self.files])
+
+    def left_aside(self, root: Path) -> list[tuple[str, str]]:
+        """Return what is ignored, with paths below a folder that holds everything, and the reasons."""
+        paths = below(root, [path for path, _ in self.ignored])
+        return [(path, reason) for path, (_, reason) in zip(paths, self.ignored, strict=True)]
 
     def only_classes(self, names: Sequence[str], least: int = 2) -> Listing:
         """Return the listing of some classes; SettingsError where there is no such class, or too few are named."""
@@ -56,8 +61,14 @@ class Listing:
         require_classes(names, known, str(self.root), least)
         files = [(part, name, path) for part, name, path in self.files if name in names]
         classes = {part: [name for name in found if name in names] for part, found in self.classes.items()}
-        others = [(Path(path), "class not asked for") for _, name, path in self.files if name not in names]
+        others = [(path, NOT_ASKED) for _, name, path in self.files if name not in names]
         return replace(self, files=files, classes=classes, ignored=[*self.ignored, *others])
+
+
+def below(root: Path, paths: Sequence[str]) -> list[str]:
+    """Return paths below a folder that holds them all."""
+    start = len(str(root / "x")) - 1  # 0 for the folder "."
+    return [path[start:] for path in paths]
 
 
 def is_hidden(name: str) -> bool:
@@ -75,7 +86,7 @@ def list_folder(root: Path) -> Listing:
         raise DataError("no such folder", where=root, fix="check the path, or 'striate data list' for named data sets")
     if not root.is_dir():
         raise DataError("is a file, not a folder of pictures", where=root, fix=LAYOUT)
-    ignored: list[tuple[Path, str]] = []
+    ignored: list[tuple[str, str]] = []
     parts = _find_parts(root, ignored)
     class_folders = {part: _folders(folder, ignored) for part, folder in parts.items()}
     for part, folder in parts.items():
@@ -84,7 +95,7 @@ def list_folder(root: Path) -> Listing:
         if pictures and not class_folders[part]:
             fix = table_hint(loose) or LAYOUT
             raise DataError(f"{len(pictures)} pictures lie outside class folders", where=folder, fix=fix)
-        ignored += [(path, "outside class folders") for path in loose]
+        ignored += [(str(path), "outside class folders") for path in loose]
     # a link back to any of these would give pictures a second, wrong class
     closed = {_identity(folder) for folder in [root, *parts.values(), *chain.from_iterable(class_folders.values())]}
     files = []
@@ -99,7 +110,7 @@ def list_folder(root: Path) -> Listing:
     return Listing(root, files, {part: [f.name for f in folders] for part, folders in class_folders.items()}, ignored)
 
 
-def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
+def _find_parts(root: Path, ignored: list[tuple[str, str]]) -> dict[str, Path]:
     """Return the folders of train, val and test, or {'': root} where the pictures are not split.
 
     A folder called like a part is one where folders of classes lie in it: 'train' may be a class of vehicles.
@@ -119,11 +130,11 @@ def _find_parts(root: Path, ignored: list[tuple[Path, str]]) -> dict[str, Path]:
         return {"": root}  # classes may be called anything, 'test' too
     _folders(root, ignored)
     others = [folder for folder in folders if folder not in parts.values()]
-    ignored += [(folder, "not one of train, val, test") for folder in others if part_name(folder) is None]
+    ignored += [(str(folder), "not one of train, val, test") for folder in others if part_name(folder) is None]
     for folder in others:
         if part_name(folder) is not None:  # pictures without labels, as in many competitions
-            ignored += [(path, f"in {folder.name}/, but in no class folder") for path in _loose_files(folder)]
-    ignored += [(path, "outside class folders") for path in _loose_files(root)]
+            ignored += [(str(path), f"in {folder.name}/, but in no class folder") for path in _loose_files(folder)]
+    ignored += [(str(path), "outside class folders") for path in _loose_files(root)]
     return parts
 
 
@@ -132,7 +143,7 @@ def part_name(folder: Path) -> str | None:
     return PART_NAMES.get(folder.name.lower())
 
 
-def ignored_summary(ignored: Iterable[tuple[Path, str]]) -> list[str]:
+def ignored_summary(ignored: Iterable[tuple[str, str]]) -> list[str]:
     """Return one sentence per reason with its count, for the user."""
     counts = Counter(reason for _, reason in ignored)
     return [f"{count} ignored: {reason}" for reason, count in sorted(counts.items())]
@@ -145,21 +156,21 @@ def _entries(folder: Path) -> list[Path]:
         raise DataError("folder may not be read", where=folder, fix=to_type("chmod", "u+rx", folder)) from None
 
 
-def _folders(folder: Path, ignored: list[tuple[Path, str]]) -> list[Path]:
+def _folders(folder: Path, ignored: list[tuple[str, str]]) -> list[Path]:
     """Return the folders in a folder that may hold pictures, each once: links to one of the others are left out."""
     found: dict[tuple[int, int], Path] = {}
     for path in sorted(_entries(folder), key=lambda path: (path.is_symlink(), path)):
         if is_hidden(path.name):
-            ignored.append((path, "hidden or system file"))
+            ignored.append((str(path), "hidden or system file"))
         elif path.is_dir():
             if _holds_runs(path):
-                ignored.append((path, "run folders of striate"))
+                ignored.append((str(path), "run folders of striate"))
             elif _identity(path) in found:
-                ignored.append((path, "link to a folder read elsewhere"))
+                ignored.append((str(path), "link to a folder read elsewhere"))
             else:
                 found[_identity(path)] = path
         elif path.is_symlink() and not path.exists():
-            ignored.append((path, "dangling link"))
+            ignored.append((str(path), "dangling link"))
     return sorted(found.values())
 
 
@@ -182,7 +193,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _pictures(
-    class_folder: Path, ignored: list[tuple[Path, str]], closed: Set[tuple[int, int]] = frozenset()
+    class_folder: Path, ignored: list[tuple[str, str]], closed: Set[tuple[int, int]] = frozenset()
 ) -> Iterator[str]:
     """Yield the picture files under a class folder, at any depth; each folder once, so that loops end.
 
@@ -202,18 +213,18 @@ def _pictures(
             fix = to_type("chmod", "u+rx", error.filename)
             raise DataError("folder may not be read", where=error.filename, fix=fix) from None
         if identity in seen:
-            ignored.append((here, "link to a folder read elsewhere"))
+            ignored.append((str(here), "link to a folder read elsewhere"))
             continue
         seen.add(identity)
         for name, is_folder, is_link in entries:
             if is_hidden(name):
-                ignored.append((here / name, "hidden or system file"))
+                ignored.append((str(here / name), "hidden or system file"))
             elif is_folder:
                 continue
             elif is_link and not (here / name).exists():
-                ignored.append((here / name, "dangling link"))
+                ignored.append((str(here / name), "dangling link"))
             elif (suffix := name[name.rfind(".") :] if "." in name else "").lower() not in SUFFIXES:
-                ignored.append((here / name, f"not a picture by its name ({suffix or 'no suffix'})"))
+                ignored.append((str(here / name), f"not a picture by its name ({suffix or 'no suffix'})"))
             else:
                 yield f"{here}{os.sep}{name}"
         waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
@@ -226,7 +237,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def pictures_under(paths: Iterable[Path], ignored: list[tuple[Path, str]]) -> Iterator[Path]:
+def pictures_under(paths: Iterable[Path], ignored: list[tuple[str, str]]) -> Iterator[Path]:
     """Yield files as they are given, and for each folder the picture files under it; the rest goes to `ignored`."""
     for path in paths:
         if path.is_dir():

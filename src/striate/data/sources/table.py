@@ -24,7 +24,7 @@ from striate.data.dataset import SEPARATOR, Splits, require_classes
 from striate.data.sources.assemble import LabelledFiles, load_files
 from striate.data.sources.columns import Columns, columns_read, find_columns
 from striate.data.sources.groups import groups_in_paths
-from striate.data.sources.scan import PART_NAMES
+from striate.data.sources.scan import NOT_ASKED, PART_NAMES
 from striate.data.sources.table_file import Table, read_table
 
 PARTS = ("train", "val", "test")
@@ -119,7 +119,7 @@ def load_table(path: Path, settings: DataSettings, only: Sequence[str] = ()) -> 
         classes=classes,
         parts=_runs([rows.parts[number] for number in order], set(rows.parts)),
         groups=_groups(rows, order, settings, path),
-        ignored=[(rows.names[number], "class not asked for") for number in sorted(set(range(len(sets))) - set(asked))],
+        ignored=[(rows.names[number], NOT_ASKED) for number in sorted(set(range(len(sets))) - set(asked))],
         notes=[columns_read(table, columns), *_remarks(rows, sets, counts)],
     )
     return load_files(files, settings, only)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from PIL import Image
@@ -72,7 +73,7 @@ def _orientation(picture: Image.Image) -> int:
     return said if isinstance(said, int) and 1 <= said <= 8 else 0
 
 
-def conversions(name: str, header: Header, channels: int) -> dict[str, str]:
+def conversions(name: str, header: Header, channels: int) -> Mapping[str, str]:
     """Return what decoding does to a picture, by kind, in words: it is used, but not as it came.
 
     Args:
@@ -80,22 +81,29 @@ def conversions(name: str, header: Header, channels: int) -> dict[str, str]:
         header: What the file says.
         channels: 1 where pictures are read as grey, 3 as colour.
     """
+    format_, _, _, mode, bits, orientation, transparent = header
+    return _conversions("." + name.rpartition(".")[2], format_, mode, bits, orientation, transparent, channels)
+
+
+@lru_cache(1024)  # most pictures of a folder are of a few kinds, and small ones are decoded in 30 µs
+def _conversions(
+    suffix: str, format_: str, mode: str, bits: int, orientation: int, transparent: bool, channels: int
+) -> Mapping[str, str]:
     done = {}
-    suffix = os.path.splitext(name)[1]
-    if _USUAL.get(suffix.lower(), header.format) != header.format:
-        done["mislabelled"] = f"{header.format} named {suffix}"
-    if header.orientation > 1:
-        done["turned"] = f"turned upright (EXIF orientation {header.orientation})"
-    if header.bits > 8:
-        done["deep"] = f"{header.bits} bits scaled to 8"
-    if header.transparent:
-        done["transparent"] = f"transparency ({header.mode}) laid on white"
-    if header.mode in GREY_MODES:
+    if _USUAL.get(suffix.lower(), format_) != format_:
+        done["mislabelled"] = f"{format_} named {suffix}"
+    if orientation > 1:
+        done["turned"] = f"turned upright (EXIF orientation {orientation})"
+    if bits > 8:
+        done["deep"] = f"{bits} bits scaled to 8"
+    if transparent:
+        done["transparent"] = f"transparency ({mode}) laid on white"
+    if mode in GREY_MODES:
         if channels == 3:
-            done["grey"] = f"{header.mode} read as colour"
-    elif header.mode != "P":  # what colours the palette has is not in the header
+            done["grey"] = f"{mode} read as colour"
+    elif mode != "P":  # what colours the palette has is not in the header
         if channels == 1:
-            done["coloured"] = f"{header.mode} read as grey"
-        elif header.mode in _OTHER_COLOURS:
-            done["colour-space"] = f"{header.mode} converted to RGB"
+            done["coloured"] = f"{mode} read as grey"
+        elif mode in _OTHER_COLOURS:
+            done["colour-space"] = f"{mode} converted to RGB"
     return done

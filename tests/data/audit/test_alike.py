@@ -135,7 +135,7 @@ OTHERS: dict[str, Change] = {  # and what is not
 
 @pytest.fixture(scope="module")
 def ants(real_data) -> list[Image.Image]:
-    files = sorted((real_data("hymenoptera") / "train" / "ants").iterdir())[:40]
+    files = sorted((real_data("hymenoptera") / "train" / "ants").iterdir())[:80]
     return [Image.open(file).convert("RGB") for file in files]
 
 

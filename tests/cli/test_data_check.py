@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 
 from striate.cli.main import main
+from striate.core.settings import TrainSettings
+from striate.data.audit.report import check_data
+from striate.training import transfer_plan
 
 from .quick_run import QUICK, tree
 
@@ -241,6 +244,8 @@ def test_training_keeps_what_the_check_found_and_tells_what_matters(troubled: Pa
     assert "1 picture under more than one class" in err
     kept = json.loads((tmp_path / "r" / "data-check.json").read_text())
     assert {finding["kind"] for finding in kept} >= {"duplicates-across-parts", "duplicates-across-classes", "blank"}
+    with open(tmp_path / "r" / "files.csv", newline="") as file:
+        assert [tuple(row) for row in csv.reader(file)][1:] == list(check_data(str(troubled), TrainSettings()).files)
     assert state(troubled) == before
 
 
@@ -291,7 +296,7 @@ def test_fixes_that_were_proposed_are_not_applied_unless_named(troubled: Path, t
     config = json.loads((tmp_path / "check" / "r" / "config.json").read_text())
     assert config["settings"]["fixes"] is None
     rows = csv.DictReader((tmp_path / "check" / "r" / "files.csv").read_text().splitlines())
-    assert not [row for row in rows if row["status"] in ("fixed", "skipped")]
+    assert not [row for row in rows if row["status"] == "skipped" or "→" in row["reason"]]
 
 
 def test_fixes_for_pictures_that_are_not_there_stop_training_before_it_begins(clean: Path, tmp_path, capsys) -> None:
@@ -333,3 +338,70 @@ def test_pictures_of_classes_not_asked_for_are_no_finding(capsys, picture_folder
     kept = json.loads((tmp_path / "r" / "data-check.json").read_text())
     assert "ignored" not in {finding["kind"] for finding in kept}
     assert "12 ignored: class not asked for" in capsys.readouterr().err
+
+
+def test_fixes_are_read_once(clean: Path, tmp_path: Path, monkeypatch) -> None:
+    fixes, read = tmp_path / "mine.csv", []
+    fixes.write_text("path,action\ncats/003.png,exclude\n")
+    read_bytes = Path.read_bytes
+
+    def watched(path: Path) -> bytes:
+        read.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", watched)
+    run = tmp_path / "r"
+    assert main(["train", str(clean), *QUICK, "--fixes", str(fixes), "--out", str(tmp_path), "--name", "r"]) == 0
+    assert read.count(fixes) == 1
+    assert (run / "fixes.csv").read_bytes() == fixes.read_bytes()
+    read.clear()
+    assert main(["evaluate", str(run)]) == 0
+    assert (read.count(fixes), read.count(run / "fixes.csv")) == (0, 1)
+    read.clear()
+    assert main(["data", "check", str(clean), "--fixes", str(fixes)]) == 0
+    assert read.count(fixes) == 1
+
+
+def test_fixes_that_leave_nothing_of_a_class_are_named_by_the_check(clean: Path, tmp_path: Path, capsys) -> None:
+    fixes = tmp_path / "mine.csv"
+    fixes.write_text("path,action\n" + "".join(f"cats/{number:03}.png,exclude\n" for number in range(12)))
+    code, found, _ = check(clean, "--fixes", str(fixes), capsys=capsys)
+    assert code == 3
+    assert "the fixes leave no training picture of class cats (of 12)" in found["unusable"]["summary"]
+    assert found["unusable"]["cases"][0]["detail"] == str(fixes)
+    fixes.write_text("path,action,label\ncats/900.png,exclude,\ncats/000.png,relabel,gnus\n")
+    code, found, _ = check(clean, "--fixes", str(fixes), capsys=capsys)
+    assert code == 3
+    assert str(fixes) in found["unusable"]["summary"]
+    assert [case["detail"].split(":")[0] for case in found["unusable"]["cases"]] == ["row 2", "row 3"]
+
+
+@pytest.mark.parametrize("verb", [["data", "check"], ["data", "show"], ["train"]])
+def test_help_says_what_data_may_be(verb: list[str], capsys) -> None:
+    assert main([*verb, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "A folder of pictures, a table of them, or a data set by name" in said
+    assert main([*verb, "photos", "--lables"]) == 2
+    assert f"fix: striate {' '.join(verb)} --help" in capsys.readouterr().err
+
+
+def test_sizes_are_judged_by_the_side_at_which_training_would_read(tmp_path: Path, capsys, monkeypatch) -> None:
+    rng = np.random.default_rng(5)
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number, side in enumerate((130, 140, 150, 100)):
+            values = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            Image.fromarray(values).save(tmp_path / "photos" / name / f"{number}.png")
+    folder = tmp_path / "photos"
+    small = {"cats/3.png", "dogs/3.png"}
+
+    monkeypatch.setattr(transfer_plan, "lite0", lambda: None)  # from scratch, at the pictures' own 128
+    assert "tiny" not in check(folder, capsys=capsys)[1]
+    assert {name for (name,) in files_of(check(folder, "--img-size", "224", capsys=capsys)[1]["tiny"])} == small
+
+    monkeypatch.setattr(transfer_plan, "lite0", object)  # EfficientNet-Lite0 is at hand, which is best at 224
+    found = check(folder, capsys=capsys)[1]["tiny"]
+    assert {name for (name,) in files_of(found)} == small
+    assert "to 224 pixels" in found["summary"]
+    assert "tiny" not in check(folder, "--img-size", "128", capsys=capsys)[1]
+    assert "tiny" not in check(folder, "--pretrained", "none", capsys=capsys)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import threading
 import zlib
@@ -126,3 +127,13 @@ def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     assert error.where == str(path)
     assert "regular file" in error.what
     assert error.fix
+
+
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (9_000, 8_000)])
+def test_the_limit_that_is_told_is_ours_alone(width, height):
+    with pytest.raises(DataError) as caught:
+        decode(png_header(width, height), spec_of(), "large.png")
+    assert caught.value.what.count("limit") == 1
+    assert f"limit {MAX_PIXELS:,} pixels" in caught.value.what
+    said = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", caught.value.what)}
+    assert said in ({width * height, MAX_PIXELS}, {width, height, MAX_PIXELS})

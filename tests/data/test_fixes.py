@@ -99,17 +99,55 @@ def test_every_row_that_cannot_be_obeyed_is_named_by_its_number(picture_folder, 
     assert "cats, dogs" in lines[2]
 
 
-def test_rows_wrong_in_themselves_are_all_named(table) -> None:
-    fixes = table("a.png,delete,,\nb.png,relabel,,\n,exclude,,\nc.png,exclude,,\nc.png,relabel,dogs,\n")
+def test_rows_wrong_in_themselves_and_for_the_data_are_all_named_at_once_before_a_picture_is_decoded(
+    picture_folder, table, monkeypatch
+) -> None:
+    folder = picture_folder(cats=6, dogs=6)
+    fixes = table(
+        "cats/001.png,delete,,\n"
+        "cats/900.png,exclude,,\n"
+        "cats/002.png,relabel,,\n"
+        ",exclude,,\n"
+        "cats/003.png,relabel,gnus,\n"
+        "dogs/000.png,exclude,,\n"
+        "dogs/000.png,relabel,cats,\n"
+        "dogs/001.png,exclude,,a dog, not a cat\n"
+    )
+
+    def decode(*_: object) -> None:
+        raise AssertionError("a picture was decoded")
+
+    monkeypatch.setattr("striate.data.sources.assemble.read_pictures", decode)
     with pytest.raises(DataError) as caught:
-        read_fixes(fixes)
-    lines = [line.strip() for line in str(caught.value).splitlines()[1:-1]]
+        opened(folder, fixes)
+    first, *lines, _ = (line.strip() for line in str(caught.value).splitlines())
+    assert first == f"{fixes}: 7 rows cannot be obeyed:"
     assert lines == [
         "row 2: action 'delete': either relabel or exclude",
-        "row 3: a relabel without a label",
-        "row 4: no path",
-        "row 6: c.png is in row 5 already",
+        "row 3: no such picture: cats/900.png",
+        "row 4: a relabel without a label",
+        "row 5: no path",
+        "row 6: no class gnus; there are cats, dogs",
+        "row 8: dogs/000.png is in row 7 already",
+        "row 9: 5 cells where the header has 4",
     ]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_fixes_are_read_as_tables_are(picture_folder, table, separator: str, encoding: str) -> None:
+    folder = picture_folder(cats=6, dogs=6)
+    rows = "cats/001.png,Relabel,dogs,ein Hund\r\n,,,\r\ndogs/003.png,exclude,,\r\n".replace("Relabel", "relabel")
+    fixes = table(rows.replace(",", separator), HEADER.replace(",", separator), encoding)
+    before, after = labels_by_name(opened(folder, None)), labels_by_name(opened(folder, fixes))
+    assert after == {**{k: v for k, v in before.items() if k != "dogs/003.png"}, "cats/001.png": "dogs"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_refused_with_the_remedy(table, encoding: str) -> None:
+    with pytest.raises(DataError, match="UTF-16") as caught:
+        read_fixes(table("a.png,exclude,,\n", HEADER, encoding))
+    assert "CSV UTF-8" in caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -148,10 +186,18 @@ def test_a_part_may_not_lose_all_its_pictures(picture_folder, table) -> None:
         opened(picture_folder(), table("val/cats/000.png,exclude,,\n"))
 
 
-def test_a_class_may_not_lose_all_its_training_pictures(picture_folder, table) -> None:
-    folder = picture_folder(cats=6, dogs=2)
-    with pytest.raises(DataError, match="dogs"):
-        opened(folder, table("dogs/000.png,exclude,,\ndogs/001.png,relabel,cats,\n"))
+def test_a_class_may_not_lose_all_its_training_pictures_and_the_fixes_are_named_as_the_cause(
+    picture_folder, table
+) -> None:
+    folder = picture_folder(cats=6, dogs=2, owls=4)
+    fixes = table("dogs/000.png,exclude,,\ndogs/001.png,relabel,cats,\n")
+    with pytest.raises(DataError, match=r"the fixes leave no training picture of class dogs \(of 2\)") as caught:
+        opened(folder, fixes)
+    assert caught.value.where == str(fixes)
+    everything = "".join(f"{name}/{number:03}.png,exclude,,\n" for name in ("dogs", "owls") for number in range(2))
+    fixes = table(everything + "owls/002.png,exclude,,\nowls/003.png,exclude,,\n")
+    with pytest.raises(DataError, match=r"dogs \(of 2\), owls \(of 4\)"):
+        opened(folder, fixes)
 
 
 def test_named_data_sets_have_fixes_too_and_a_record_of_them(table) -> None:

@@ -113,6 +113,16 @@ def test_groups_that_cross_the_parts_of_a_folder_are_listed(picture_folder):
     assert caught.value.exit_code == 3
 
 
+def test_groups_are_listed_as_people_count(picture_folder):
+    folder = picture_folder(root="split")
+    for part in ("train", "test"):
+        patients(picture_folder, each=1, count=12, root=f"split/{part}")
+    with pytest.raises(DataError, match="12 groups") as caught:
+        load_data(str(folder), DataSettings(group=r"patient\d+"))
+    listed = [line.split(":")[0].strip() for line in caught.value.what.splitlines()[1:]]
+    assert listed == [f"patient{number}" for number in range(12)]
+
+
 def test_groups_that_cross_the_parts_of_a_table_are_listed(picture_folder):
     folder = patients(picture_folder, each=2, count=4)
 

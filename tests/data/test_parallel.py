@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from striate.core.errors import DataError
 from striate.data import parallel
 from striate.data.decode import PassingError, decode
 from striate.data.parallel import Decoders, Helper, decode_here
@@ -18,20 +20,21 @@ from striate.data.parallel import Decoders, Helper, decode_here
 def files(picture_folder) -> list[str]:
     root: Path = picture_folder(cats=9)
     (root / "cats" / "004.png").write_bytes(b"no picture")
+    Image.new("RGBA", (9, 9)).save(root / "cats" / "005.png")
     (root / "cats" / "a\ntab\tname.png").write_bytes((root / "cats" / "000.png").read_bytes())
     strange = os.fsencode(root / "cats") + b"/\xff\xfe.png"
     Path(os.fsdecode(strange)).write_bytes((root / "cats" / "001.png").read_bytes())
     return [str(path) for path in sorted((root / "cats").iterdir())] + [str(root / "gone.png")]
 
 
-def told(errors) -> list[object]:
-    return [error and (type(error), error.what, error.where, error.fix) for error in errors]
+def told(outcomes) -> list[object]:
+    return [(type(one), one.what, one.where, one.fix) if isinstance(one, DataError) else one for one in outcomes]
 
 
 def test_a_helper_answers_as_this_process_does(files, make_spec) -> None:
     spec = make_spec(channels=3, side=12, classes=2)
     here, there = (np.full((len(files), *spec.input_shape), 7, np.uint8) for _ in range(2))
-    errors = decode_here(files, spec, here)
+    outcomes = decode_here(files, spec, here)
     helper = Helper(spec)
     try:
         answers = helper(files[:5], there[:5]) + helper(files[5:], there[5:])
@@ -39,9 +42,11 @@ def test_a_helper_answers_as_this_process_does(files, make_spec) -> None:
     finally:
         helper.close()
     assert np.array_equal(here, there)
-    assert told(errors) == told(answers)
-    assert [error is None for error in errors].count(False) == 2
-    assert isinstance(errors[-1], PassingError)
+    assert told(outcomes) == told(answers)
+    assert [isinstance(one, str) for one in outcomes].count(False) == 2
+    assert outcomes[0] == ""
+    assert outcomes[5] == "transparency (RGBA) laid on white"
+    assert isinstance(outcomes[-1], PassingError)
     assert not here[-1].any()
     assert np.array_equal(here[0], decode(files[0], spec).transpose(2, 0, 1))
 
@@ -63,7 +68,7 @@ def test_what_a_lost_helper_had_is_decoded_here(files, make_spec, monkeypatch, h
         helper.process.kill()
         helper.process.wait()
     here, there = (np.zeros((3, *spec.input_shape), np.uint8) for _ in range(2))
-    assert told(helper(files[:3], there)) == told(decode_here(files[:3], spec, here)) == [None] * 3
+    assert told(helper(files[:3], there)) == told(decode_here(files[:3], spec, here)) == [""] * 3
     assert np.array_equal(here, there)
     assert helper.process is None
 
@@ -76,8 +81,8 @@ def test_helpers_and_this_process_share_the_work_in_order(files, make_spec, monk
     out, expected = (np.zeros((len(many), *spec.input_shape), np.uint8) for _ in range(2))
     with Decoders(spec, 10**6, 10**6) as decoders:
         assert len(decoders._helpers) == 1
-        errors = decoders.into(many, out)
+        outcomes = decoders.into(many, out)
         process = decoders._helpers[0].process
-    assert told(errors) == told(decode_here(many, spec, expected))
+    assert told(outcomes) == told(decode_here(many, spec, expected))
     assert np.array_equal(out, expected)
     assert process.poll() is not None  # none is left behind

@@ -209,6 +209,29 @@ def test_a_table_is_found_again_from_elsewhere_and_by_a_link_beside_its_pictures
     assert same_pictures(load_data(here.source, PLAIN), here)
 
 
+@pytest.mark.parametrize("tail", ["", "\n", "\n\n\n"])
+def test_empty_rows_are_told_and_blank_lines_at_the_end_are_none(picture_folder, tail):
+    root = picture_folder(cats=2, dogs=2)
+    lines = [
+        "",
+        "path,label",
+        "cats/000.png,cat",
+        "",
+        "cats/001.png,cat",
+        " , ",
+        "dogs/000.png,dog",
+        "dogs/001.png,dog",
+    ]
+    (root / "t.csv").write_text("\n".join(lines) + tail)
+    told = [note for note in load_data(str(root / "t.csv"), PLAIN).notes if "empty" in note]
+    assert told == ["2 empty rows of the table left out: rows 4, 6"]
+    (root / "t.csv").write_text("\n".join(line for line in lines if line.strip(" ,")) + "\n" + ",\n" * 30 + tail)
+    told = [note for note in load_data(str(root / "t.csv"), PLAIN).notes if "empty" in note]
+    assert told == ["30 empty rows of the table left out: rows 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 …"]
+    (root / "t.csv").write_text("\n".join(line for line in lines if line.strip(" ,")) + tail)
+    assert not [note for note in load_data(str(root / "t.csv"), PLAIN).notes if "empty" in note]
+
+
 # Several classes
 
 

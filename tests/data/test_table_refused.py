@@ -143,7 +143,8 @@ def test_columns_that_could_both_be_it_are_not_chosen_between(picture_folder):
         ("path,label\ncats/000.png,ca\n".encode("utf-16"), "UTF-8"),
         (b'path,label\ncats/000.png,"cat\ncats/001.png,cat\n', "row 2"),
         (b'path,label\ncats/000.png,"c"at\n', "row 2"),
-        (b"\x00" * 50, "no rows"),
+        (b"\x00" * 50, "zero bytes"),
+        ("path,label\ncats/000.png,ca\n".encode("utf-16-le"), "UTF-16"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(picture_folder, content, word):

@@ -199,6 +199,7 @@ def job_on(folder: Path, out: Path, **settings: object) -> Job:
 @pytest.mark.parametrize("change", ["added", "removed", "replaced", "class renamed"])
 def test_d22_a_resumed_run_says_which_files_have_changed(refused, picture_folder, tmp_path: Path, change: str) -> None:
     root = picture_folder(cats=12, dogs=12)
+    picture(seed=98).convert("RGBA").save(root / "dogs" / "003.png")  # used, but not as it came
     job = job_on(root, tmp_path / "runs")
     trained_on = Path(job.data.train.names[0])
     job.run.release()

@@ -163,3 +163,14 @@ def test_the_spec_says_how_pictures_are_normalised(digits, normalize, told) -> N
 def test_what_nothing_reads_is_refused_by_name(digits, given: dict[str, object], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         make_plan(TrainSettings.parse(given), digits)
+
+
+@pytest.mark.parametrize("key", ["small", "dropout"])
+def test_an_option_of_other_networks_says_why_it_is_this_one(digits, key: str) -> None:
+    value: dict[str, object] = {"small": True, "dropout": 0.3}
+    with pytest.raises(SettingsError, match=f"'fast', which is trained where no --model is named, has no option {key}"):
+        make_plan(TrainSettings.parse({key: value[key]}), digits)
+    with pytest.raises(SettingsError, match="vgg11") as caught:
+        make_plan(TrainSettings.parse({key: value[key]}), digits)
+    assert "fast" not in str(caught.value.fix)
+    assert make_plan(TrainSettings.parse({key: value[key], "model": "vgg11"}), digits).architecture.options[key]

@@ -21,7 +21,7 @@ SHOWN = {"suspected-labels": 10}
 
 @with_settings
 def command(
-    data: Annotated[str, Parameter(help="A data set by name, or a folder of pictures.")],
+    data: Annotated[str, Parameter(help="A folder of pictures, a table of them, or a data set by name.")],
     /,
     *,
     labels: Annotated[
@@ -50,6 +50,7 @@ def command(
         from striate.data.audit.report import check_data
         from striate.data.sources import SOURCES
         from striate.data.sources.registry import locate_folder
+        from striate.training.transfer_plan import better_side, named_weights, sized
 
     written: list[Path] = []
     if out is not None:
@@ -58,7 +59,8 @@ def command(
         out = user_path(out)
         folder = None if data.partition(":")[0] in SOURCES else locate_folder(data, parsed.data_dir)[0]
         require_new_folder(out, folder)
-    report = check_data(data, parsed)
+    weights = named_weights(parsed)
+    report = check_data(data, sized(parsed, weights), lambda splits: better_side(parsed, splits, weights))
     if labels and report.splits is not None:
         from striate.explain.suspects import find_suspects, suspects_finding
 

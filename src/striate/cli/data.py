@@ -10,7 +10,11 @@ from cyclopts import App, Parameter
 from striate.cli.options import merge, with_settings
 
 app = App(name="data", help="List, show, check and fetch data sets.", help_format="plaintext")
-app.command("striate.cli.check:command", name="check", help="Say what is wrong with a data set before training.")
+app.command(
+    "striate.cli.check:command",
+    name="check",
+    help="Say what is wrong with pictures before training.",
+)
 
 DataDir = Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")]
 AsJson = Annotated[bool, Parameter(help="Write the result as JSON.", negative="")]
@@ -37,7 +41,7 @@ def list_(*, data_dir: DataDir = None, json: AsJson = False) -> None:
 @app.command
 @with_settings
 def show(
-    data: Annotated[str, Parameter(help="A data set by name, a folder of pictures, or a table of them.")],
+    data: Annotated[str, Parameter(help="A folder of pictures, a table of them, or a data set by name.")],
     /,
     *,
     figure: Annotated[Path | None, Parameter(help="Draw a contact sheet into this file (.png, .pdf, .svg).")] = None,
@@ -45,7 +49,7 @@ def show(
     json: AsJson = False,
     **settings: Any,
 ) -> None:
-    """Show parts, counts, size and statistics of a data set, and a contact sheet with its augmentation."""
+    """Show parts, counts, size and statistics of a folder, a table or a data set, and a contact sheet of it."""
     parsed, _ = merge(config, settings)
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout, table
     from striate.cli.reading import reading_shown

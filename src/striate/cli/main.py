@@ -10,6 +10,7 @@ import warnings
 from cyclopts import App, CycloptsError
 
 from striate.core.errors import Interrupted, ResourceError, StriateError
+from striate.core.paths import to_type
 from striate.version import __version__
 
 app = App(
@@ -50,7 +51,8 @@ def main(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
-        print(f"error: {error}\nfix: striate {' '.join(arguments[:1])} --help".rstrip(), file=sys.stderr)
+        verb = to_type("striate", *(error.command_chain or ()), "--help")
+        print(f"error: {error}\nfix: {verb}", file=sys.stderr)
         return 2
     except StriateError as error:
         if debug:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @with_settings
 def command(
-    data: Annotated[str | None, Parameter(help="A data set by name, a folder of pictures, or a table of them.")] = None,
+    data: Annotated[str | None, Parameter(help="A folder of pictures, a table of them, or a data set by name.")] = None,
     /,
     *,
     config: Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML or JSON file of settings.")] = None,

@@ -38,7 +38,7 @@ from striate.core.memory import require_memory
 from striate.core.paths import user_path
 from striate.core.spec import ImageSpec
 from striate.data.decode import DECODER, PassingError
-from striate.data.parallel import Batch, Decoders, Errors, seconds_to_decode, usable_cores
+from striate.data.parallel import Batch, Decoders, Errors, Outcome, errors_among, seconds_to_decode, usable_cores
 
 WORTH = 0.5  # seconds of decoding from which a folder is kept
 LIMIT = 10 * 2**30  # bytes of all that is kept …
@@ -58,11 +58,13 @@ class Decoded:
     Args:
         images: uint8, N C H W, in the order of the files; private to this process.
         errors: For each file None, or why its picture is black.
+        conversions: For each file what was done to its picture on the way, '' for nothing.
         notes: What the user should know, one sentence each.
     """
 
     images: Tensor  # N C H W
     errors: Errors
+    conversions: Sequence[str]
     notes: tuple[str, ...] = ()
 
 
@@ -154,8 +156,13 @@ def _in_memory(root: Path, paths: Sequence[str], spec: ImageSpec, encoded: int, 
     )
     images = np.empty(shape, np.uint8)
     with Decoders(spec, len(paths), encoded) as decoders:
-        errors = decoders.into(paths, images)
-    return Decoded(torch.from_numpy(images), errors, notes)
+        outcomes = decoders.into(paths, images)
+    return _decoded(torch.from_numpy(images), outcomes, notes)
+
+
+def _decoded(images: Tensor, outcomes: Sequence[Outcome], notes: tuple[str, ...] = ()) -> Decoded:
+    conversions = [outcome if isinstance(outcome, str) else "" for outcome in outcomes]
+    return Decoded(images, errors_among(outcomes), conversions, notes)
 
 
 def _build(
@@ -173,12 +180,12 @@ def _build(
         with open(descriptor, "wb", buffering=0) as file, Decoders(spec, len(paths), encoded) as decoders:
             with suppress(OSError):  # not all file systems have locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-            errors = _write(file, key, paths, spec, decoders)
-        passing = any(isinstance(error, PassingError) for error in errors)
+            outcomes = _write(file, key, paths, spec, decoders)
+        passing = any(isinstance(outcome, PassingError) for outcome in outcomes)
         if passing or _stamps(paths) != stamps:  # true for this run, but not for the next
-            return Decoded(_map(unfinished, shape), errors)
+            return _decoded(_map(unfinished, shape), outcomes)
         os.replace(unfinished, entry)
-        found = Decoded(_map(entry, shape), errors)
+        found = _decoded(_map(entry, shape), outcomes)
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -186,21 +193,22 @@ def _build(
     return found
 
 
-def _write(file: BinaryIO, key: str, paths: Sequence[str], spec: ImageSpec, decoders: Decoders) -> Errors:
+def _write(file: BinaryIO, key: str, paths: Sequence[str], spec: ImageSpec, decoders: Decoders) -> list[Outcome]:
     rows = _rows(spec.input_shape)
     block = np.empty((min(rows, len(paths)), *spec.input_shape), np.uint8)
-    errors: Errors = []
+    outcomes: list[Outcome] = []
     checksums = []
     for start in range(0, len(paths), rows):
         part = paths[start : start + rows]
-        errors += decoders.into(part, block[: len(part)])
+        outcomes += decoders.into(part, block[: len(part)])
         _write_all(file, block[: len(part)].reshape(-1).data)
         checksums.append(zlib.crc32(block[: len(part)].data))
-    told = {row: [error.what, error.fix] for row, error in enumerate(errors) if error is not None}
-    footer = json.dumps({"key": key, "checksums": checksums, "errors": told}).encode()
+    errors = {row: [error.what, error.fix] for row, error in enumerate(outcomes) if isinstance(error, DataError)}
+    done = {row: outcome for row, outcome in enumerate(outcomes) if outcome and isinstance(outcome, str)}
+    footer = json.dumps({"key": key, "checksums": checksums, "errors": errors, "conversions": done}).encode()
     end = b"%08x%08x" % (len(footer), zlib.crc32(footer))
     _write_all(file, memoryview(footer + end))
-    return errors
+    return outcomes
 
 
 def _write_all(file: BinaryIO, data: memoryview) -> None:
@@ -228,14 +236,17 @@ def _open(entry: Path, key: str, shape: tuple[int, ...], paths: Sequence[str]) -
         images = _map(entry, shape)
         if _checksums(images.numpy()) != footer["checksums"]:
             return None
-        errors: Errors = [None] * len(paths)
+        outcomes: list[Outcome] = [""] * len(paths)
         for row, (what, fix) in footer["errors"].items():
-            errors[int(row)] = DataError(what, where=paths[int(row)], fix=fix)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # whatever is not what we write there
+            outcomes[int(row)] = DataError(what, where=paths[int(row)], fix=fix)
+        for row, done in footer["conversions"].items():
+            outcomes[int(row)] = str(done)
+    # whatever is not what we write there, or wrote before conversions were kept
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     with suppress(OSError):
         os.utime(entry)  # used last
-    return Decoded(images, errors)
+    return _decoded(images, outcomes)
 
 
 def _footer(file: BinaryIO, size: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import threading
 import warnings
@@ -34,6 +35,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from striate.core.errors import DataError
 from striate.core.paths import to_type
 from striate.core.spec import ImageSpec, Interpolation, Resize
+from striate.data.conversions import START, TRANSPARENT_MODES, Header, header_of
 from striate.data.jpeg import decode_plain
 from striate.data.png import has_damaged_pixels
 
@@ -103,19 +105,30 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
     Raises:
         DataError: Not one of the allowed formats, too many pixels, or damaged.
     """
+    return _upright(data, where, side)[0]
+
+
+def _upright(data: bytes, where: object, side: int | None) -> tuple[Image.Image, Header]:
     with _naming_damage(data, where):
         picture = _open(data, where)
+        width, height = picture.size
         if side is not None and comes_smaller(picture, side):
             picture.draft(None, (2 * side, 2 * side))
         picture.load()
         if has_damaged_pixels(data):
             raise ValueError("wrong checksum of the pixels")
-    if _ORIENTED.isdisjoint(picture.info) and not hasattr(picture, "tag_v2"):  # TIFF keeps it among its own tags
-        return picture  # Pillow would copy it
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # broken EXIF says nothing about the pixels
-        return picture
+        # loaded, a TIFF has forgotten how it stood
+        told = _open(data, where) if picture.format == "TIFF" else picture
+    upright, understood = picture, True
+    # without orientation Pillow would copy it; TIFF keeps it among its own tags
+    if not _ORIENTED.isdisjoint(picture.info) or hasattr(picture, "tag_v2"):
+        try:
+            upright = ImageOps.exif_transpose(picture)
+        except Exception:  # broken EXIF says nothing about the pixels
+            understood = False
+    header = header_of(told, data[:START])
+    orientation = header.orientation if understood else 0
+    return upright, header._replace(width=width, height=height, orientation=orientation)
 
 
 def comes_smaller(picture: Image.Image, side: int) -> bool:
@@ -161,7 +174,8 @@ def _naming_damage(data: bytes, where: object) -> Iterator[None]:
     try:
         yield
     except Image.DecompressionBombError as error:
-        raise _too_large(str(error), where) from None
+        pixels = re.search(r"\d+", str(error))  # the first number is the picture's, the next Pillow's own limit
+        raise _too_large(f"{int(pixels[0]):,} pixels" if pixels else "by far", where) from None
     except UnidentifiedImageError:
         kind = next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
         what = f"not a picture of an allowed format ({', '.join(FORMATS)})"
@@ -190,7 +204,7 @@ def to_pixels(
     """Return a picture's pixels as uint8 H W C with 1 or 3 channels, by the rules at the head of this file."""
     if picture.mode in _SIXTEEN_BIT or picture.mode in ("I", "F"):
         picture = Image.fromarray(_to_eight_bits(picture, where))
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if picture.mode in TRANSPARENT_MODES or "transparency" in picture.info:
         # Pillow has no direct way from premultiplied grey to RGBA
         layer = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
         canvas = Image.new("RGBA", layer.size, (*background, 255))
@@ -266,7 +280,14 @@ def fit(
 
 
 def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = None) -> Pixels:
-    """Return a picture file's pixels as the network's ImageSpec wants them: uint8 H W C.
+    """Return a picture file's pixels as the network's ImageSpec wants them, as `decode_with_header` does."""
+    return decode_with_header(source, spec, where)[0]
+
+
+def decode_with_header(
+    source: Path | str | bytes, spec: ImageSpec, where: object | None = None
+) -> tuple[Pixels, Header]:
+    """Return a picture as the network's ImageSpec wants it, uint8 H W C, and what its file says of itself.
 
     Args:
         source: A path, or the file's bytes.
@@ -285,8 +306,11 @@ def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = N
     side = max(spec.height, spec.width)
     pixels = decode_plain(data, MAX_PIXELS, SMALLER_FROM * side)
     if pixels is not None and pixels.shape[2] == spec.channels:
-        return _to_spec(pixels, spec)
-    return picture_to_spec(open_picture(data, name, side), spec, name)
+        height, width, channels = pixels.shape
+        header = Header("JPEG", width, height, "L" if channels == 1 else "RGB", 8, 1, False)
+        return _to_spec(pixels, spec), header
+    picture, header = _upright(data, name, side)
+    return picture_to_spec(picture, spec, name), header
 
 
 def picture_to_spec(picture: Image.Image, spec: ImageSpec, where: object = "picture") -> Pixels:

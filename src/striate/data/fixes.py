@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from striate.core.errors import DataError
 from striate.core.paths import user_path
 from striate.data.dataset import SEPARATOR, FileRecord, ImageDataset, Splits, label_texts
 from striate.data.parallel import Errors
+from striate.data.table_file import Table, read_csv
 
 COLUMNS = ("path", "action", "label", "reason")
 ACTIONS = ("relabel", "exclude")
@@ -38,6 +39,13 @@ class Fix(NamedTuple):
     reason: str = ""
 
 
+class Problem(NamedTuple):
+    """Why a row cannot be obeyed."""
+
+    row: int
+    what: str
+
+
 @dataclass(frozen=True)
 class Fixes:
     """The rows of a fixes.csv.
@@ -45,58 +53,87 @@ class Fixes:
     Args:
         file: Where they come from, for messages.
         rows: With the number of each.
-        digest: SHA-256 of the file.
+        content: Of the file.
+        problems: What is wrong with rows whatever the data; told with what is wrong with them for the data.
     """
 
     file: Path
     rows: Sequence[tuple[int, Fix]]
-    digest: str
+    content: bytes
+    problems: Sequence[Problem] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def excluded(self) -> set[str]:
         """The pictures that are to be left out."""
         return {fix.path for _, fix in self.rows if fix.action == "exclude"}
 
+    def require_obeyable(self, pictures: Collection[str], classes: Sequence[str], multi_label: bool) -> None:
+        """Refuse rows that cannot be obeyed: DataError, all of them at once, in their order.
 
-def read_fixes(path: Path) -> Fixes:
-    """Return the rows of a fixes.csv.
+        Args:
+            pictures: The names of all that there are, those that are not used included.
+            classes: Their names.
+            multi_label: Whether a picture may be of any number of them.
+        """
+        problems = list(self.problems)
+        for number, fix in self.rows:
+            if fix.path and fix.path not in pictures:
+                problems.append(Problem(number, f"no such picture: {fix.path}"))
+            unknown = [name for name in _names(fix, multi_label) if fix.action == "relabel" and name not in classes]
+            if unknown and fix.label:
+                problems.append(Problem(number, f"no class {', '.join(unknown)}; there are {', '.join(classes)}"))
+        if problems:
+            lines = "\n".join(f"  row {number}: {what}" for number, what in sorted(problems, key=lambda one: one.row))
+            count = len({problem.row for problem in problems})
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            raise DataError(
+                f"{rows} cannot be obeyed:\n{lines}", where=self.file, fix="correct these rows, or remove them"
+            )
+
+
+def read_fixes(path: Path | None) -> Fixes | None:
+    """Return the rows of a fixes.csv, None without one. What cannot be obeyed is told when the data are known.
 
     Raises:
-        DataError: The file cannot be read, is no table with the columns wanted, or has rows that cannot be obeyed
-            whatever the data: they are all named.
+        DataError: The file cannot be read, or is no table with the columns wanted.
     """
+    if path is None:
+        return None
     path = user_path(path)
-    data = file_bytes(path)
-    # odd bytes of file names come back as they were, by the rule of `os.fsdecode`
-    lines = csv.reader(io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline=""))
-    try:
-        header, *found = lines
-    except (csv.Error, ValueError) as error:
-        raise _unusable(path, f"not a table ({error})" if isinstance(error, csv.Error) else "no header row") from None
-    header = [name.strip().lower() for name in header]
+    content = _file_bytes(path)
+    table = read_csv(path, content, exact=True)
+    header = [name.lower() for name in table.header]
+    if not header:
+        raise _unusable(path, "no header row")
     missing = [column for column in COLUMNS[:2] if column not in header]
-    if missing or len(set(header)) < len(header):
-        raise _unusable(path, f"no column {', '.join(missing)}" if missing else "a column twice in the header")
-    rows = [(number, _fix(header, cells)) for number, cells in enumerate(found, 2) if any(map(str.strip, cells))]
-    problems = [f"row {number}: {problem}" for number, fix in rows if (problem := _problem(fix))]
-    _refuse(path, problems + _doubles(rows))
-    return Fixes(path, rows, hashlib.sha256(data).hexdigest())
+    if missing:
+        raise _unusable(path, f"no column {', '.join(missing)}")
+    if any(header.count(column) > 1 for column in COLUMNS):
+        raise _unusable(path, "a column twice in the header")
+    rows = list(zip(table.numbers, _fixes(table, header), strict=True))
+    problems = [Problem(number, what) for number, what in table.problems]
+    problems += [Problem(number, problem) for number, fix in rows if (problem := _problem(fix))]
+    return Fixes(path, rows, content, problems + _doubles(rows))
 
 
-def but_excluded(errors: Errors, names: Sequence[str], path: Path | None) -> Errors:
+def but_excluded(errors: Errors, names: Sequence[str], fixes: Fixes | None) -> Errors:
     """Return the errors of pictures that cannot be read without those of pictures that fixes leave out.
 
     Args:
         errors: For each file None, or why it cannot be used.
         names: The files, as in the ledger.
-        path: The fixes.csv, if there is one.
+        fixes: What is to be left out, if anything.
     """
-    excluded = read_fixes(path).excluded if path is not None else set()
+    excluded = fixes.excluded if fixes is not None else set()
     return [None if name in excluded else error for name, error in zip(names, errors, strict=True)]
 
 
-def file_bytes(path: Path) -> bytes:
-    """Return the content of a fixes.csv; DataError where there is none."""
+def _file_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > _LARGEST or not path.is_file():
             raise _unusable(path, "not a table")
@@ -112,10 +149,11 @@ def _unusable(path: Path, what: str) -> DataError:
     return DataError(f"fixes: {what}", where=path, fix=f"a CSV file with the columns {', '.join(COLUMNS)}")
 
 
-def _fix(header: Sequence[str], cells: Sequence[str]) -> Fix:
-    values = dict(zip(header, cells, strict=False))
-    action, label, reason = (values.get(column, "").strip() for column in COLUMNS[1:])
-    return Fix(values.get("path", ""), action, label, reason)
+def _fixes(table: Table, header: Sequence[str]) -> list[Fix]:
+    count = len(table.numbers)
+    cells = [table.column(header.index(name)) if name in header else [""] * count for name in COLUMNS]
+    paths, *others = cells
+    return [Fix(path, *(cell.strip() for cell in rest)) for path, *rest in zip(paths, *others, strict=True)]
 
 
 def _problem(fix: Fix) -> str:
@@ -126,20 +164,13 @@ def _problem(fix: Fix) -> str:
     return "a relabel without a label" if fix.action == "relabel" and not fix.label else ""
 
 
-def _doubles(rows: Iterable[tuple[int, Fix]]) -> list[str]:
+def _doubles(rows: Iterable[tuple[int, Fix]]) -> list[Problem]:
     first: dict[str, int] = {}
     told = []
     for number, fix in rows:
         if fix.path and first.setdefault(fix.path, number) != number:
-            told.append(f"row {number}: {fix.path} is in row {first[fix.path]} already")
+            told.append(Problem(number, f"{fix.path} is in row {first[fix.path]} already"))
     return told
-
-
-def _refuse(path: Path, problems: Sequence[str]) -> None:
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
-        raise DataError(f"{rows} cannot be obeyed:\n{lines}", where=path, fix="correct these rows, or remove them")
 
 
 def apply_fixes(splits: Splits, fixes: Fixes) -> Splits:
@@ -149,23 +180,14 @@ def apply_fixes(splits: Splits, fixes: Fixes) -> Splits:
         splits: As they come, nothing held out yet.
 
     Raises:
-        DataError: Rows with paths or classes that the data do not have: all are named.
+        DataError: Rows that cannot be obeyed: all are named. Or nothing is left of a part, or of a class to learn.
     """
     known = {record.path for record in splits.files} | {name for part in splits.parts().values() for name in part.names}
-    problems = []
-    for number, fix in fixes.rows:
-        if fix.path not in known:
-            problems.append(f"row {number}: no such picture: {fix.path}")
-        unknown = [name for name in _names(fix, splits) if fix.action == "relabel" and name not in splits.classes]
-        if unknown:
-            problems.append(f"row {number}: no class {', '.join(unknown)}; there are {', '.join(splits.classes)}")
-    _refuse(fixes.file, problems)
+    fixes.require_obeyable(known, splits.classes, splits.multi_label)
     by_path = {fix.path: (number, fix) for number, fix in fixes.rows}
     changed: dict[str, FileRecord] = {}
-    parts = {name: _fixed_part(name, part, by_path, splits, fixes, changed) for name, part in splits.parts().items()}
-    empty = [name for name, part in parts.items() if not len(part)]
-    if empty:
-        raise DataError(f"no picture is left in the {' and '.join(empty)} part", where=fixes.file, fix="exclude fewer")
+    parts = {name: _fixed_part(name, part, by_path, fixes, changed) for name, part in splits.parts().items()}
+    _require_some_left(splits, parts, fixes)
     return replace(
         splits,
         train=parts["train"],
@@ -176,17 +198,33 @@ def apply_fixes(splits: Splits, fixes: Fixes) -> Splits:
     )
 
 
-def _names(fix: Fix, splits: Splits) -> list[str]:
-    if not splits.multi_label:
+def _names(fix: Fix, multi_label: bool) -> list[str]:
+    if not multi_label:
         return [fix.label]
     return [name.strip() for name in fix.label.split(SEPARATOR) if name.strip()]
+
+
+def _require_some_left(splits: Splits, parts: dict[str, ImageDataset], fixes: Fixes) -> None:
+    """Refuse fixes that take all pictures of a part, or all training pictures of a class: DataError."""
+    empty = [name for name, part in parts.items() if not len(part)]
+    if empty:
+        raise DataError(
+            f"the fixes leave no picture in the {' and '.join(empty)} part", where=fixes.file, fix="exclude fewer"
+        )
+    counts = zip(splits.classes, splits.train.class_counts(), parts["train"].class_counts(), strict=True)
+    gone = [f"{name} (of {before:,})" for name, before, after in counts if before and not after]
+    if gone:
+        raise DataError(
+            f"the fixes leave no training picture of class {', '.join(gone)}",
+            where=fixes.file,
+            fix="exclude and relabel fewer of them, or leave the class out: DATA:CLASS,CLASS",
+        )
 
 
 def _fixed_part(
     name: str,
     part: ImageDataset,
     by_path: dict[str, tuple[int, Fix]],
-    splits: Splits,
     fixes: Fixes,
     changed: dict[str, FileRecord],
 ) -> ImageDataset:
@@ -203,7 +241,7 @@ def _fixed_part(
             kept[place] = False
             changed[fix.path] = FileRecord(fix.path, name, before, "skipped", f"{EXCLUDED} ({row})")
             continue
-        chosen = torch.tensor([part.classes.index(name) for name in _names(fix, splits)])
+        chosen = torch.tensor([part.classes.index(name) for name in _names(fix, part.multi_label)])
         labels[place] = torch.isin(torch.arange(len(part.classes)), chosen) if part.multi_label else chosen[0]
         after = label_texts(labels[place : place + 1], part.classes)[0]
         status, told = ("used", f"already {after}") if after == before else ("fixed", f"{before} → {after}")
@@ -221,7 +259,11 @@ def _ledger(records: Sequence[FileRecord], changed: dict[str, FileRecord], fixes
     def told(record: FileRecord) -> FileRecord:
         if record.path in changed:
             done = changed[record.path]
-            return record._replace(class_name=done.class_name, status=done.status, reason=done.reason)
+            if done.status == "skipped":
+                return record._replace(class_name=done.class_name, status=done.status, reason=done.reason)
+            status = "fixed" if "fixed" in (record.status, done.status) else done.status  # in decoding, or by a row
+            reason = "; ".join(filter(None, (record.reason, done.reason)))
+            return record._replace(class_name=done.class_name, status=status, reason=reason)
         if record.status == "skipped" and record.path in rows:
             reason = f"{EXCLUDED} ({fixes.file.name} row {rows[record.path]}), {record.reason}"
             return record._replace(reason=reason)

@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.spec import ImageSpec
-from striate.data.decode import PassingError, decode, read_bytes
+from striate.data.conversions import conversions
+from striate.data.decode import PassingError, decode_with_header, read_bytes
 from striate.data.reading import READING
 
 Batch = NDArray[np.uint8]  # N C H W
 Errors = list[DataError | None]
+Outcome = DataError | str  # why a picture is black, or what was done to it on the way: '' for nothing
 
 START = 2.0  # seconds of work from which helpers pay: each takes 0.3 s to start
 MOST_HELPERS = 31
@@ -53,17 +55,25 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_here(paths: Sequence[str], spec: ImageSpec, out: Batch, read: Callable[[str], bytes] = read_bytes) -> Errors:
-    """Decode files into `out`, uint8 N C H W; return for each None, or why there is only black."""
-    errors: Errors = []
+def decode_here(
+    paths: Sequence[str], spec: ImageSpec, out: Batch, read: Callable[[str], bytes] = read_bytes
+) -> list[Outcome]:
+    """Decode files into `out`, uint8 N C H W, and return the outcome of each."""
+    outcomes: list[Outcome] = []
     for path, place in zip(paths, out, strict=True):
         try:
-            place[:] = decode(read(path), spec, path).transpose(2, 0, 1)
-            errors.append(None)
+            pixels, header = decode_with_header(read(path), spec, path)
+            place[:] = pixels.transpose(2, 0, 1)
+            outcomes.append("; ".join(conversions(path, header, spec.channels).values()))
         except DataError as error:
             place[:] = 0
-            errors.append(error)
-    return errors
+            outcomes.append(error)
+    return outcomes
+
+
+def errors_among(outcomes: Sequence[Outcome]) -> Errors:
+    """Return for each outcome None, or why the picture is black."""
+    return [outcome if isinstance(outcome, DataError) else None for outcome in outcomes]
 
 
 def require_readable(
@@ -107,7 +117,7 @@ class Decoders:
         self.chunk = max(1, min(_CHUNK_FILES, _CHUNK // pixels))
         self._helpers = [Helper(spec) for _ in range(min(cores - 1, int(seconds), MOST_HELPERS) * (seconds >= START))]
         threads = 1 if self._helpers or encoded < _LARGE * files else cores
-        self._idle: SimpleQueue[Callable[[Sequence[str], Batch], Errors]] = SimpleQueue()
+        self._idle: SimpleQueue[Callable[[Sequence[str], Batch], list[Outcome]]] = SimpleQueue()
         for _ in range(threads):
             self._idle.put(lambda paths, out: decode_here(paths, spec, out))
         for helper in self._helpers:
@@ -127,10 +137,10 @@ class Decoders:
         for helper in self._helpers:
             helper.close()
 
-    def into(self, paths: Sequence[str], out: Batch) -> Errors:
-        """Decode files into `out`, uint8 N C H W; return for each None, or why there is only black."""
+    def into(self, paths: Sequence[str], out: Batch) -> list[Outcome]:
+        """Decode files into `out`, uint8 N C H W, and return the outcome of each."""
 
-        def one(start: int) -> Errors:
+        def one(start: int) -> list[Outcome]:
             part = slice(start, start + self.chunk)
             worker = self._idle.get()
             try:
@@ -138,11 +148,11 @@ class Decoders:
             finally:
                 self._idle.put(worker)
 
-        errors: Errors = []
+        outcomes: list[Outcome] = []
         for part in self._pool.map(one, range(0, len(paths), self.chunk)):
-            errors += part
+            outcomes += part
             READING.done += len(part)
-        return errors
+        return outcomes
 
 
 class Helper:
@@ -161,7 +171,7 @@ class Helper:
             )
             self._send(spec.model_dump_json().encode())
 
-    def __call__(self, paths: Sequence[str], out: Batch) -> Errors:
+    def __call__(self, paths: Sequence[str], out: Batch) -> list[Outcome]:
         """Have files decoded into `out`; what the helper cannot do is done here."""
         try:
             return self._ask(paths, out)
@@ -169,7 +179,7 @@ class Helper:
             self.close()
             return decode_here(paths, self.spec, out)
 
-    def _ask(self, paths: Sequence[str], out: Batch) -> Errors:
+    def _ask(self, paths: Sequence[str], out: Batch) -> list[Outcome]:
         self._send(json.dumps(paths).encode())
         assert self.process is not None
         assert self.process.stdout is not None
@@ -181,7 +191,9 @@ class Helper:
                 raise EOFError
             rest = rest[count:]
         return [
-            answer and (PassingError if answer["passing"] else DataError)(answer["what"], where=path, fix=answer["fix"])
+            answer
+            if isinstance(answer, str)
+            else (PassingError if answer["passing"] else DataError)(answer["what"], where=path, fix=answer["fix"])
             for path, answer in zip(paths, told, strict=True)
         ]
 
@@ -212,9 +224,10 @@ def serve() -> None:
     for line in source:
         paths = json.loads(line)
         out = np.empty((len(paths), *spec.input_shape), np.uint8)
-        errors = decode_here(paths, spec, out)
-        told = [error and {"what": error.what, "fix": error.fix, "passing": isinstance(error, PassingError)}
-                for error in errors]  # fmt: skip
+        outcomes = decode_here(paths, spec, out)
+        told = [one if isinstance(one, str) else
+                {"what": one.what, "fix": one.fix, "passing": isinstance(one, PassingError)}
+                for one in outcomes]  # fmt: skip
         sink.write(json.dumps(told).encode() + b"\n")
         sink.write(out.data)
         sink.flush()

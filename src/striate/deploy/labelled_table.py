@@ -17,7 +17,7 @@ from striate.data.parallel import require_readable
 from striate.data.sources.columns import SETTINGS as COLUMN_SETTINGS
 from striate.data.sources.columns import columns_read, find_columns
 from striate.data.sources.table import class_labels, read_rows, refuse
-from striate.data.sources.table_file import Table, read_table
+from striate.data.table_file import Table, empty_rows, read_table
 from striate.deploy.labelled import BEST_FIRST, Labelled, require_known
 
 
@@ -92,4 +92,4 @@ def read_labelled_table(
     )
     if left_out:
         pictures = pictures.select(torch.tensor([error is None for error in decoded.errors]).nonzero().squeeze(1))
-    return Labelled(chosen, pictures, (columns_read(table, columns), *left_out, *decoded.notes))
+    return Labelled(chosen, pictures, (columns_read(table, columns), *empty_rows(table), *left_out, *decoded.notes))

@@ -20,7 +20,7 @@ from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
 from striate.data.sources import SOURCES, load_data, open_data
 from striate.data.sources.registry import locate_folder, subset_names
-from striate.data.sources.table_file import is_table
+from striate.data.table_file import is_table
 from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
 from striate.deploy.labelled_table import has_parts, read_labelled_table
 from striate.evaluation import Evaluation, evaluate
@@ -178,12 +178,12 @@ def _own_data(path: Path, data_dir: Path | None) -> Splits:
 
 def _own_data_at(folder: Path, run: Run) -> Splits:
     """Return the run's own data from where they lie now."""
-    settings = run.with_own_fixes(run.config.settings)
+    settings, fixes = run.config.settings, run.own_fixes()
     _, colon, subset = run.config.data.rpartition(":")
     here = os.path.abspath(folder)
     place = f"{here}:{subset}" if colon and "/" not in subset else here
     try:
-        splits = open_data(place, settings, settings.seed)
+        splits = open_data(place, settings, settings.seed, fixes)
         if splits.fingerprint() == run.config.fingerprint:
             return splits
     except (DataError, SettingsError):  # also of settings that only a table or a folder obeys

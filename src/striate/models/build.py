@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -57,7 +57,7 @@ def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
             where="one_logit",
             fix="leave --one-logit out",
         )
-    _refuse_unknown(architecture, factory)
+    require_options(architecture.name, options)
     try:
         if architecture.one_logit:
             return OneLogit(factory(spec.input_shape, 1, **options))
@@ -71,15 +71,21 @@ def build(architecture: Architecture, spec: ImageSpec) -> Classifier:
         ) from None
 
 
-def _refuse_unknown(architecture: Architecture, factory: Factory) -> None:
-    """Refuse options that the network's factory does not have, naming the networks that do."""
-    parameters = inspect.signature(factory).parameters
+def require_options(name: str, options: Iterable[str], what: str = "") -> None:
+    """Refuse options that a network's factory does not have, naming the networks that do: SettingsError.
+
+    Args:
+        name: Of the network.
+        options: Their names.
+        what: To say of the network: why it is this one.
+    """
+    parameters = inspect.signature(find(name)).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    unknown = [option for option in architecture.options if option not in parameters]
+    unknown = [option for option in options if option not in parameters]
     if unknown:
         able = [name for name in MODELS if set(unknown) <= set(inspect.signature(MODELS[name]).parameters)]
         raise SettingsError(
-            f"model '{architecture.name}' has no option {', '.join(unknown)}",
+            f"model '{name}'{what} has no option {', '.join(unknown)}",
             fix=f"leave it out, or use --model {' or '.join(able)}" if able else "leave it out",
         )

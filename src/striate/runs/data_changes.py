@@ -45,5 +45,5 @@ def _used(file: Path) -> dict[str, str]:
         suppress(OSError, csv.Error, KeyError),
         open(file, newline="", encoding="utf-8", errors="surrogateescape") as opened,
     ):
-        return {row["path"]: row["part"] for row in csv.DictReader(opened) if row["status"] == "used"}
+        return {row["path"]: row["part"] for row in csv.DictReader(opened) if row["status"] in ("used", "fixed")}
     return {}

@@ -40,7 +40,7 @@ from striate.core.paths import is_there, to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
-from striate.data.fixes import file_bytes
+from striate.data.fixes import Fixes, read_fixes
 from striate.data.sources import open_data
 from striate.data.sources.registry import locate_folder
 from striate.models import Architecture
@@ -237,7 +237,6 @@ class Run:
         Raises:
             DataError: They are missing, or have changed since.
         """
-        settings = self.with_own_fixes(settings)
         place, _ = locate_folder(self.config.data, settings.data_dir)
         if place is not None and not is_there(place):
             raise DataError(
@@ -245,7 +244,7 @@ class Run:
                 where=place,
                 fix="put them back there, or start a new run where they are now",
             )
-        splits = open_data(self.config.data, settings, settings.seed)
+        splits = open_data(self.config.data, settings, settings.seed, self.own_fixes())
         if splits.fingerprint() != self.config.fingerprint:
             changes = data_changes(self.path, self.training_hashes(), splits)
             raise DataError(
@@ -255,18 +254,19 @@ class Run:
             )
         return splits
 
-    def with_own_fixes(self, settings: TrainSettings) -> TrainSettings:
-        """Return settings of the run's with the fixes.csv that it keeps in place of the user's, who may go on with it.
+    def own_fixes(self) -> Fixes | None:
+        """Return the run's own copy of its fixes, None without any: its user may go on with the file it was made of.
 
         Raises:
             DataError: It is not what the run began with.
         """
-        if settings.fixes is None:
-            return settings
+        if self.config.settings.fixes is None:
+            return None
         own = self.path / FIXES
-        if hashlib.sha256(file_bytes(own)).hexdigest() != self.config.fixes_sha256:
+        fixes = read_fixes(own)
+        if fixes is None or fixes.digest != self.config.fixes_sha256:
             raise DataError("not the fixes that the run began with", where=own, fix="put them back, or start a new run")
-        return settings.with_values(fixes=own)
+        return fixes
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add one epoch's line to metrics.jsonl."""

@@ -51,7 +51,7 @@ def _without_effect(settings: TrainSettings) -> list[str]:
     """Return a sentence for each setting that was changed and that no other one lets be read."""
     default = TrainSettings()
     problems = [
-        f"{key} is for {choice} {' or '.join(readers)} alone: leave it out, or choose {choice}"
+        f"{key} is for {choice} {' or '.join(readers)} alone: leave it out, or use --{choice} {readers[0]}"
         for key, (choice, readers) in READ_BY.items()
         if getattr(settings, choice) not in readers and getattr(settings, key) != getattr(default, key)
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from striate.core.settings import TrainSettings
 from striate.data.audit.quick import quick_check, worth_telling
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
-from striate.data.fixes import file_bytes
 from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import from_logits, prediction_header, prediction_rows
 from striate.models import Classifier
@@ -180,9 +178,8 @@ def prepare(
         )
     started = clock.now() if started is None else started
     settings = with_whole_paths(settings)
-    fixes = None if settings.fixes is None else file_bytes(settings.fixes)
     seen = foresee(data, settings, out, started)
-    splits, plan = seen.data, seen.plan
+    splits, plan, fixes = seen.data, seen.plan, seen.fixes
     config = RunConfig(
         striate=__version__,
         data=splits.source,
@@ -195,10 +192,10 @@ def prepare(
         precision_race=seen.race,
         costs=plan.costs,
         estimate=seen.estimate,
-        fixes_sha256=None if fixes is None else sha256(fixes).hexdigest(),
+        fixes_sha256=fixes.digest if fixes else None,
     )
     machine = describe_machine(choose_device(settings.device))
-    run = Run.create(out, name, unnamed or folder_name(data), config, machine, fixes)
+    run = Run.create(out, name, unnamed or folder_name(data), config, machine, fixes.content if fixes else None)
     if splits.files:
         run.write_files(splits.files)
     trained = picture_hashes(splits.train.images)

@@ -18,6 +18,7 @@ from striate.core.paths import user_path
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
+from striate.data.fixes import Fixes, read_fixes
 from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
 from striate.models import Classifier, build, place
@@ -47,6 +48,7 @@ class Outlook:
         plan: What would be trained, and why.
         race: The outcome of the race of precisions, if there was one.
         estimate: What it would take.
+        fixes: What was applied to the data, if anything.
     """
 
     data: Splits
@@ -54,6 +56,7 @@ class Outlook:
     plan: Plan
     race: Mapping[str, Any]
     estimate: Estimate
+    fixes: Fixes | None = None
 
 
 def foresee(data: str, settings: TrainSettings, out: Path, started: float | None = None) -> Outlook:
@@ -73,10 +76,11 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
     device = choose_device(settings.device)
     settings = with_whole_paths(settings)
     weights = named_weights(settings)
-    splits = open_data(data, sized(settings, weights), settings.seed)
+    fixes = read_fixes(settings.fixes)
+    splits = open_data(data, sized(settings, weights), settings.seed, fixes)
     side = better_side(settings, splits, weights)
     if side is not None:
-        splits = open_data(data, settings.with_values(img_size=side), settings.seed)
+        splits = open_data(data, settings.with_values(img_size=side), settings.seed, fixes)
     planned = plan_run(settings, splits, weights)
     plan, model, outcome = _network(planned, splits, device)
     if settings.time_budget is not None:
@@ -90,7 +94,7 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
         assert budget is not None
         if not plan.settings.transfers:  # of pretrained weights the head alone is worth having
             budget.require_steps()
-    return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out))
+    return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out), fixes)
 
 
 def with_whole_paths(settings: TrainSettings) -> TrainSettings:

@@ -19,6 +19,7 @@ from striate.core.spec import ImageSpec
 from striate.data.aspect import SQUARE
 from striate.data.dataset import Splits
 from striate.models import Architecture
+from striate.models.build import require_options
 from striate.runs.costs import Costs
 from striate.training.balance import choose_balance
 from striate.training.design import fast_options, least_side, worthwhile_width
@@ -172,6 +173,8 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
         options = fast_options(side, spec.channels, choose("width", 1.0, "enough for a short run"))
     variants = ("norm", "stem", "depth", "activation", "identity", "logit_scale", "dropout", "small")
     options |= {key: value for key in variants if (value := getattr(settings, key)) is not None}
+    if "model" in chosen:
+        require_options(model, options, ", which is trained where no --model is named,")
 
     batch = _power_of_two(count / STEPS_PER_EPOCH, *BATCH)
     batch = min(

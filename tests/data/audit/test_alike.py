@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from striate.core.settings import DataSettings
 from striate.data.audit.alike import near_duplicates
 from striate.data.audit.pictures import Pictures
+from striate.data.decode import fit
 from striate.data.sources import load_data
 
+from ..picture_bytes import encoded
 from .making import brighter, part, photographs, resized_and_back, saved_again, splits
+
+Change = Callable[[Image.Image], Image.Image]
 
 
 def pairs_in(images: np.ndarray) -> list[tuple[int, int]]:
@@ -91,3 +98,52 @@ def test_photographs_saved_again_are_found_among_real_ones(real_data) -> None:
     images = load_data(str(folder), DataSettings(img_size=96)).train.images[:80].permute(0, 2, 3, 1).numpy()
     copies = np.stack([saved_again(p, 60) for p in images[:15]])
     assert set(pairs_in(np.concatenate([images, copies]))) >= {(i, 80 + i) for i in range(15)}
+
+
+def at(factor: float, other: float | None = None) -> Change:
+    return lambda p: p.resize((round(p.width * factor), round(p.height * (other or factor))))
+
+
+def inner(share: float) -> Change:
+    return lambda p: p.crop(
+        tuple(round(side * place) for place in (share / 2, 1 - share / 2) for side in (p.width, p.height))
+    )
+
+
+COPIES: dict[str, Change] = {  # what docs/check.md says is found
+    "saved at quality 20": lambda p: Image.open(io.BytesIO(encoded(p, "JPEG", quality=20))),
+    "half": at(0.5),
+    "a quarter": at(0.25),
+    "twice": at(2.0),
+    "half as bright": lambda p: ImageEnhance.Brightness(p).enhance(0.5),
+    "brighter": lambda p: ImageEnhance.Brightness(p).enhance(1.3),
+    "less contrast": lambda p: ImageEnhance.Contrast(p).enhance(0.7),
+    "more contrast": lambda p: ImageEnhance.Contrast(p).enhance(1.3),
+    "stronger colours": lambda p: ImageEnhance.Color(p).enhance(1.5),
+    "stretched by 2 %": at(0.98, 1.0),
+    "cropped by 2 %": inner(0.02),
+}
+OTHERS: dict[str, Change] = {  # and what is not
+    "mirrored": lambda p: p.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "turned": lambda p: p.transpose(Image.Transpose.ROTATE_90),
+    "stretched by 10 %": at(0.9, 1.0),
+    "squashed from 4 : 3": at(0.75, 1.0),
+    "cropped by 5 %": inner(0.05),
+    "framed": lambda p: ImageOps.expand(p, p.width // 20, "white"),
+}
+
+
+@pytest.fixture(scope="module")
+def ants(real_data) -> list[Image.Image]:
+    files = sorted((real_data("hymenoptera") / "train" / "ants").iterdir())[:80]
+    return [Image.open(file).convert("RGB") for file in files]
+
+
+@pytest.mark.parametrize("name", [*COPIES, *OTHERS])
+def test_what_counts_as_a_near_copy_of_a_photograph(ants: list[Image.Image], name: str) -> None:
+    change = (COPIES | OTHERS)[name]
+    whole = [*ants, *(change(picture) for picture in ants)]
+    images = np.stack([fit(np.asarray(picture), 160, 160) for picture in whole])
+    found = pairs_in(images)
+    assert all(second - first == len(ants) for first, second in found), "no other pair"
+    assert (len(found) >= 0.9 * len(ants)) if name in COPIES else (len(found) <= 0.1 * len(ants))

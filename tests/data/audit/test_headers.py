@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.data.audit.headers import Header, read_headers
+from striate.data.audit.headers import read_headers
 from striate.data.audit.shapes import shape_findings
 from striate.data.audit.stored import stored_findings
+from striate.data.conversions import Header
 
 ORIENTATION = 0x0112
 

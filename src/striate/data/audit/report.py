@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -14,19 +14,19 @@ from striate.data import split
 from striate.data.audit.classes import refused_classes, uneven_classes
 from striate.data.audit.duplicates import close_duplicates, exact_duplicates, hashes_of
 from striate.data.audit.finding import Case, Finding, worst_first
-from striate.data.audit.headers import Header, read_headers
+from striate.data.audit.headers import read_headers
 from striate.data.audit.ledger import ignored_files, unreadable_files
 from striate.data.audit.light import light_findings
 from striate.data.audit.pictures import Pictures
 from striate.data.audit.shapes import shape_findings
 from striate.data.audit.stored import stored_findings
+from striate.data.conversions import Header
 from striate.data.dataset import FileRecord, Splits
+from striate.data.fixes import Fixes, read_fixes
 from striate.data.sources import SOURCES, open_data
 from striate.data.sources.folder import load_folder
 from striate.data.sources.registry import locate_folder, subset_names
 from striate.data.sources.scan import list_folder
-
-_FIXED_IN_DECODING = ("mislabelled", "turned", "deep", "transparent")
 
 
 @dataclass(frozen=True)
@@ -67,36 +67,44 @@ class Report:
         return {"data": self.name, "pictures": parts, "files": self.counts(), "findings": findings}
 
 
-def check_data(name: str, settings: TrainSettings) -> Report:
-    """Return the report on a data set by name, or a folder, as training with these settings would use it.
+def check_data(
+    name: str, settings: TrainSettings, trained_at: Callable[[Splits], int | None] = lambda _: None
+) -> Report:
+    """Return the report on data as training with these settings would use them.
 
     All pictures are decoded and all headers read; no file is written to.
+
+    Args:
+        name: A data set by name, a folder or a table.
+        settings: As for training.
+        trained_at: Says of the pictures as they are read here at which other side training would read them, in pixels;
+            None: at this one.
 
     Raises:
         DataError: There are no such data, or nothing in them that could be looked at.
     """
-    splits, findings = _opened(name, settings)
+    splits, findings = _opened(name, settings, read_fixes(settings.fixes))
     if splits is None:
         return Report(name, None, worst_first(findings), ())
     pictures = Pictures(splits)
     hashes = hashes_of(pictures)
     _, height, width = pictures.shape
+    side = trained_at(splits) or min(height, width)
     headers = _headers(splits)
-    stored = stored_findings(headers, pictures.shape[0])
     findings += [
         *unreadable_files(splits.files, settings.skip_bad),
         *exact_duplicates(pictures, hashes),
         *close_duplicates(pictures, hashes),
         *uneven_classes(splits),
-        *shape_findings(headers, min(height, width)),
+        *shape_findings(headers, side),
         *light_findings(pictures),
-        *stored,
+        *stored_findings(headers, pictures.shape[0]),
         *ignored_files(splits.files),
     ]
-    return Report(splits.name, splits, worst_first(findings), list(_manifest(splits, pictures, stored)))
+    return Report(splits.name, splits, worst_first(findings), _manifest(splits, pictures))
 
 
-def _opened(name: str, settings: TrainSettings) -> tuple[Splits | None, list[Finding]]:
+def _opened(name: str, settings: TrainSettings, fixes: Fixes | None) -> tuple[Splits | None, list[Finding]]:
     """Return the pictures that can be used, and what keeps training from starting."""
     lenient = settings.with_values(skip_bad=True)
     folder, subset = (None, "") if name.partition(":")[0] in SOURCES else locate_folder(name, settings.data_dir)
@@ -108,21 +116,22 @@ def _opened(name: str, settings: TrainSettings) -> tuple[Splits | None, list[Fin
         refused, usable = refused_classes(listing)
         if refused:
             try:
-                splits = load_folder(folder, lenient, usable) if len(usable) > 1 else None
+                splits = load_folder(folder, lenient, usable, fixes) if len(usable) > 1 else None
             except DataError as error:
                 return None, [*refused, _unusable(error)]
             return splits and split.complete(splits, settings.val_share, settings.test_share, settings.seed), refused
         try:
-            return open_data(name, lenient, settings.seed), []
+            return open_data(name, lenient, settings.seed, fixes), []
         except DataError as error:
             return None, [_unusable(error)]
-    return open_data(name, lenient, settings.seed), []
+    return open_data(name, lenient, settings.seed, fixes), []
 
 
 def _unusable(error: DataError) -> Finding:
     first, *more = error.what.split("\n")
+    summary = f"{first.rstrip(':')}: {error.where}" if more and error.where else first.rstrip(":")
     cases = [Case((), line.strip()) for line in more] or [Case((), error.where or "")]
-    return Finding("unusable", "error", first.rstrip(":"), error.fix or "", cases)
+    return Finding("unusable", "error", summary, error.fix or "", cases)
 
 
 def _headers(splits: Splits) -> Mapping[str, Header]:
@@ -134,24 +143,13 @@ def _headers(splits: Splits) -> Mapping[str, Header]:
     return {name: header for name, header in zip(names, headers, strict=True) if header is not None}
 
 
-def _manifest(splits: Splits, pictures: Pictures, stored: Sequence[Finding]) -> Iterator[FileRecord]:
-    """Yield what becomes of each file; of pictures that are no files, of each picture."""
-    done: dict[str, list[str]] = {}
-    for finding in stored:
-        if finding.kind in _FIXED_IN_DECODING:
-            for case in finding.cases:
-                done.setdefault(case.names[0], []).append(case.detail)
+def _manifest(splits: Splits, pictures: Pictures) -> list[FileRecord]:
+    """Return what becomes of each file; of pictures that are no files, of each picture."""
     known = {record.path for record in splits.files}
     numbered = zip(pictures.names, pictures.part.tolist(), pictures.labels, strict=True)
-    own = (
+    own = [
         FileRecord(name, pictures.part_names[part], label, "used")
         for name, part, label in numbered
         if name not in known
-    )
-    for record in chain(splits.files, own):
-        if record.status in ("used", "fixed") and record.path in done:
-            yield record._replace(
-                status="fixed", reason="; ".join([*filter(None, [record.reason]), *done[record.path]])
-            )
-        else:
-            yield record
+    ]
+    return [*splits.files, *own]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from striate.data.audit.finding import Case, Finding, of
-from striate.data.audit.headers import Header
+from striate.data.conversions import Header
 
 ENLARGED = 2.0  # times, from which a picture is told as too small
 ODD = 3.0  # longer side by shorter

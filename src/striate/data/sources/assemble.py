@@ -16,15 +16,15 @@ from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
 from striate.data.aspect import ResizeChoice, choose_resize
 from striate.data.cache import Decoded, read_pictures
+from striate.data.conversions import GREY_MODES
 from striate.data.dataset import FileRecord, ImageDataset, Splits, label_texts
 from striate.data.decode import read_bytes, size_and_mode
-from striate.data.fixes import but_excluded
-from striate.data.parallel import Errors, require_readable
+from striate.data.fixes import Fixes, but_excluded
+from striate.data.parallel import Outcome, require_readable
 from striate.data.sources.groups import group_numbers, require_undivided
 
 SAMPLE = 128
 SIDES = (32, 48, 64, 96, 128, 160, 224)
-GREY_MODES = ("L", "1", "I", "F", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 MIN_PER_CLASS = 2
 
 
@@ -62,7 +62,9 @@ class LabelledFiles:
     notes: Sequence[str] = ()
 
 
-def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str] = ()) -> Splits:
+def load_files(
+    files: LabelledFiles, settings: DataSettings, only: Sequence[str] = (), fixes: Fixes | None = None
+) -> Splits:
     """Return the pictures of labelled files as Splits, unsplit parts left None.
 
     Every file is decoded once and kept (data/cache.py). Files that cannot be decoded are named all at once; with
@@ -72,6 +74,7 @@ def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str]
         files: What to read.
         settings: Size, channels, what to do with bad pictures.
         only: The classes in their order, where they are some of the data's.
+        fixes: What will be applied to them: the pictures that they exclude need not be readable.
 
     Raises:
         DataError: Pictures or groups are unusable; the message lists every offender.
@@ -79,9 +82,12 @@ def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str]
     """
     if files.groups is not None:
         require_undivided(files.groups, files.parts, files.where)
+    if fixes is not None:  # before a picture is decoded
+        pictures = {*files.names, *(name for name, _ in files.ignored)}
+        fixes.require_obeyable(pictures, files.classes, multi_label=files.labels.ndim == 2)
     spec, resize = _choose_spec(files, settings)
     decoded = read_pictures(files.root, files.paths, spec)
-    left_out = require_readable(but_excluded(decoded.errors, files.names, settings.fixes), settings.skip_bad)
+    left_out = require_readable(but_excluded(decoded.errors, files.names, fixes), settings.skip_bad)
     groups = None if files.groups is None else group_numbers(files.groups)
     parts = {part: _assemble(files, decoded, part, groups) for part in files.parts}
     train = parts.get("train", parts.get(""))
@@ -94,7 +100,7 @@ def load_files(files: LabelledFiles, settings: DataSettings, only: Sequence[str]
         val=parts.get("val"),
         test=parts.get("test"),
         folder=files.folder,
-        files=_ledger(files, decoded.errors),
+        files=_ledger(files, decoded),
         notes=[*files.notes, *left_out, *decoded.notes],
         resize=resize,
     )
@@ -169,13 +175,18 @@ def _check_counts(train: ImageDataset, where: Path) -> None:
         )
 
 
-def _ledger(files: LabelledFiles, errors: Errors) -> list[FileRecord]:
+def _ledger(files: LabelledFiles, decoded: Decoded) -> list[FileRecord]:
     texts = label_texts(files.labels, files.classes)
     records = [
-        FileRecord(files.names[row], part, texts[row], "skipped", error.what)
-        if (error := errors[row]) is not None
-        else FileRecord(files.names[row], part, texts[row], "used")
+        file_record(files.names[row], part, texts[row], decoded.errors[row] or decoded.conversions[row])
         for part, rows in files.parts.items()
         for row in rows
     ]
     return records + [FileRecord(name, "", "", "ignored", reason) for name, reason in files.ignored]
+
+
+def file_record(name: str, part: str, class_name: str, outcome: Outcome) -> FileRecord:
+    """Return the record of a decoded file: used, fixed (used, but not as it came) or skipped."""
+    if isinstance(outcome, DataError):
+        return FileRecord(name, part, class_name, "skipped", outcome.what)
+    return FileRecord(name, part, class_name, "fixed" if outcome else "used", outcome)

@@ -26,7 +26,8 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, ImageDataset, Splits, label_texts
 from striate.data.decode import MAX_BYTES, read_bytes
 from striate.data.find import fetch_or_explain, find_folder
-from striate.data.parallel import Errors, decode_here, require_readable, usable_cores
+from striate.data.parallel import Outcome, decode_here, errors_among, require_readable, usable_cores
+from striate.data.sources.assemble import file_record
 from striate.data.sources.registry import SOURCES, Source
 
 PICTURES = "img_align_celeba"
@@ -84,19 +85,19 @@ def load_celeba(attributes: str, settings: DataSettings) -> Splits:
     with _pictures(folder) as read:
         decoded = {part: _decode(names, read, spec) for part, names in parts.items()}
     left_out = require_readable(
-        [error for _, errors in decoded.values() for error in errors],
+        errors_among([outcome for _, outcomes in decoded.values() for outcome in outcomes]),
         settings.skip_bad,
         f"delete and fetch the pictures of {folder} again",
     )
     datasets: dict[str, ImageDataset] = {}
     files: list[FileRecord] = []
-    for part, (images, errors) in decoded.items():
+    for part, (images, outcomes) in decoded.items():
         whole = ImageDataset(images, labels(parts[part]), spec.classes, [f"celeba/{name}" for name in parts[part]])
-        readable = [error is None for error in errors]
+        readable = [isinstance(outcome, str) for outcome in outcomes]
         datasets[part] = whole if all(readable) else whole.select(torch.tensor(readable).nonzero().squeeze(1))
         files += [
-            FileRecord(name, part, text, "skipped" if error else "used", error.what if error else "")
-            for name, text, error in zip(whole.names, label_texts(whole.labels, spec.classes), errors, strict=True)
+            file_record(name, part, text, outcome)
+            for name, text, outcome in zip(whole.names, label_texts(whole.labels, spec.classes), outcomes, strict=True)
         ]
     return Splits(
         name=f"celeba:{','.join(wanted)}",
@@ -269,12 +270,12 @@ def _pictures(folder: Path) -> Iterator[Callable[[str], bytes]]:
         yield read
 
 
-def _decode(names: Sequence[str], read: Callable[[str], bytes], spec: ImageSpec) -> tuple[torch.Tensor, Errors]:
-    """Return the pictures, uint8 N C H W, and for each None, or why there is only black."""
+def _decode(names: Sequence[str], read: Callable[[str], bytes], spec: ImageSpec) -> tuple[torch.Tensor, list[Outcome]]:
+    """Return the pictures, uint8 N C H W, and the outcome of each."""
     images = torch.empty(len(names), *spec.input_shape, dtype=torch.uint8)
     out = images.numpy()
 
-    def chunk(start: int) -> Errors:
+    def chunk(start: int) -> list[Outcome]:
         part = slice(start, start + _CHUNK)
         return decode_here(names[part], spec, out[part], read)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from striate.core.errors import DataError
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
-from striate.data.sources.table_file import Table
+from striate.data.table_file import Table
 
 USUAL = {
     "path": ("path", "file", "filename", "filepath", "image", "imagepath"),

@@ -13,21 +13,23 @@ from striate.core.paths import to_type
 from striate.core.settings import DataSettings
 from striate.data.class_names import look_alikes, spelt_out
 from striate.data.dataset import Splits
+from striate.data.fixes import Fixes
 from striate.data.sources.assemble import LabelledFiles, load_files
 from striate.data.sources.groups import groups_in_paths
 from striate.data.sources.scan import Listing, ignored_summary, list_folder
-from striate.data.sources.table_file import table_hint
+from striate.data.table_file import table_hint
 
 MOST_NAMED = 20  # classes in a command to type
 
 
-def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) -> Splits:
+def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = (), fixes: Fixes | None = None) -> Splits:
     """Return the pictures of a folder as Splits, unsplit parts left None.
 
     Args:
         root: The folder.
         settings: Size, channels, groups, what to do with bad pictures.
         only: The classes to read, in their order; all by default.
+        fixes: What will be applied to them.
 
     Raises:
         DataError: Layout, classes, groups or pictures are unusable; the message lists every offender.
@@ -53,7 +55,7 @@ def load_folder(root: Path, settings: DataSettings, only: Sequence[str] = ()) ->
         ignored=listing.left_aside(root),
         notes=ignored_summary(listing.ignored),
     )
-    return load_files(files, settings, only)
+    return load_files(files, settings, only, fixes)
 
 
 def _parts(listing: Listing) -> dict[str, range]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
+from striate.core.natural import natural
 
 
 def groups_in_paths(pattern: str, names: Sequence[str], where: object) -> list[str]:
@@ -68,7 +69,7 @@ def require_undivided(groups: Sequence[str], parts: Mapping[str, range], where: 
     for part, rows in parts.items():
         for row in rows:
             counts.setdefault(groups[row], Counter())[part] += 1
-    divided = {group: of_parts for group, of_parts in sorted(counts.items()) if len(of_parts) > 1}
+    divided = {group: counts[group] for group in sorted(counts, key=natural) if len(counts[group]) > 1}
     if divided:
         lines = "\n".join(
             f"  {group}: {', '.join(f'{part} {count:,}' for part, count in of_parts.items())} pictures"

@@ -15,13 +15,13 @@ from striate.data import split
 from striate.data.class_names import class_notes
 from striate.data.dataset import FileRecord, Splits, require_classes
 from striate.data.find import search_roots
-from striate.data.fixes import apply_fixes, read_fixes
+from striate.data.fixes import Fixes, apply_fixes, read_fixes
 from striate.data.folds import require_one_fold, take_fold
 from striate.data.sources.columns import SETTINGS as COLUMN_SETTINGS
 from striate.data.sources.folder import load_folder
 from striate.data.sources.resize import bring_to_size
 from striate.data.sources.table import load_table
-from striate.data.sources.table_file import is_table
+from striate.data.table_file import is_table
 
 BEYOND_FIRST = "beyond the number asked for (--first)"  # why a picture is skipped
 
@@ -49,17 +49,24 @@ class Source:
 SOURCES: Registry[Source] = Registry("data set")
 
 
-def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
+def open_data(name: str, settings: DataSettings, seed: int, fixes: Fixes | None = None) -> Splits:
     """Return the data behind a name ('mnist', 'cifar10:airplane,bird'), a folder or a table, split and cut to size.
+
+    Args:
+        name: As the user typed it.
+        settings: Which pictures, how they are read and split.
+        seed: Of what is held out.
+        fixes: What `settings.fixes` holds, where that has been read.
 
     Raises:
         DataError: The data are missing or unusable; the message says what to do.
         SettingsError: Settings that contradict each other, or that nothing here reads.
     """
     require_one_fold(settings)
-    splits = load_data(name, settings)
-    if settings.fixes is not None:
-        splits = apply_fixes(splits, read_fixes(settings.fixes))
+    fixes = fixes or read_fixes(settings.fixes)
+    splits = load_data(name, settings, fixes=fixes)
+    if fixes is not None:
+        splits = apply_fixes(splits, fixes)
     if settings.folds is not None and settings.fold is not None:
         splits = take_fold(splits, settings.folds, settings.fold, seed)
     else:
@@ -74,13 +81,14 @@ def open_data(name: str, settings: DataSettings, seed: int) -> Splits:
     return replace(splits, files=_settled(splits)) if splits.files else splits
 
 
-def load_data(name: str, settings: DataSettings, least: int = 2) -> Splits:
+def load_data(name: str, settings: DataSettings, least: int = 2, fixes: Fixes | None = None) -> Splits:
     """Return the data behind a name, a folder or a table in the parts they come in, nothing held out.
 
     Args:
         name: 'mnist', 'mnist:3,8', a folder or a table.
         settings: Size, channels, where data sets are looked for.
         least: How many classes a subset of a named data set must have.
+        fixes: What will be applied to them: the pictures that they exclude need not be readable.
     """
     if not name.strip():
         raise DataError(
@@ -99,10 +107,10 @@ def load_data(name: str, settings: DataSettings, least: int = 2) -> Splits:
         return replace(splits, source=name)
     folder, subset = locate_folder(name, settings.data_dir)
     if folder is not None and is_table(folder):
-        return load_table(folder, settings, subset_names(subset))
+        return load_table(folder, settings, subset_names(subset), fixes)
     if folder is not None:
         _refuse_unread(settings, COLUMN_SETTINGS, name)
-        return load_folder(folder, settings, subset_names(subset))
+        return load_folder(folder, settings, subset_names(subset), fixes)
     guess = nearest(base, SOURCES)
     hint = f"did you mean '{guess}'? " if guess else ""
     raise DataError(

@@ -15,7 +15,7 @@ from striate.core.paths import is_there, to_type
 from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
 from striate.data.reading import READING
-from striate.data.sources.table_file import table_hint
+from striate.data.table_file import table_hint
 
 PART_NAMES = {
     "train": "train", "training": "train",

@@ -21,11 +21,12 @@ from torch import Tensor
 from striate.core.errors import DataError, SettingsError
 from striate.core.settings import DataSettings
 from striate.data.dataset import SEPARATOR, Splits, require_classes
+from striate.data.fixes import Fixes
 from striate.data.sources.assemble import LabelledFiles, load_files
 from striate.data.sources.columns import Columns, columns_read, find_columns
 from striate.data.sources.groups import groups_in_paths
 from striate.data.sources.scan import NOT_ASKED, PART_NAMES
-from striate.data.sources.table_file import Table, read_table
+from striate.data.table_file import Table, empty_rows, read_table
 
 PARTS = ("train", "val", "test")
 
@@ -68,7 +69,7 @@ class Rows:
         return [[name.strip() for name in label.split(SEPARATOR) if name.strip()] for label in self.labels]
 
 
-def load_table(path: Path, settings: DataSettings, only: Sequence[str] = ()) -> Splits:
+def load_table(path: Path, settings: DataSettings, only: Sequence[str] = (), fixes: Fixes | None = None) -> Splits:
     """Return the pictures of a table as Splits, unsplit parts left None.
 
     Classes are sorted by name, by value where all are whole numbers. Where a label has several names with '|'
@@ -78,6 +79,7 @@ def load_table(path: Path, settings: DataSettings, only: Sequence[str] = ()) -> 
         path: The table; its paths are relative to its folder.
         settings: Its columns, size, channels, groups, what to do with bad pictures.
         only: The classes to read, in their order; all by default.
+        fixes: What will be applied to them.
 
     Raises:
         DataError: Columns, rows, groups or pictures are unusable; the message lists every offender.
@@ -120,9 +122,9 @@ def load_table(path: Path, settings: DataSettings, only: Sequence[str] = ()) -> 
         parts=_runs([rows.parts[number] for number in order], set(rows.parts)),
         groups=_groups(rows, order, settings, path),
         ignored=[(rows.names[number], NOT_ASKED) for number in sorted(set(range(len(sets))) - set(asked))],
-        notes=[columns_read(table, columns), *_remarks(rows, sets, counts)],
+        notes=[columns_read(table, columns), *empty_rows(table), *_remarks(rows, sets, counts)],
     )
-    return load_files(files, settings, only)
+    return load_files(files, settings, only, fixes)
 
 
 def read_rows(table: Table, columns: Columns) -> tuple[Rows, list[Problem]]:

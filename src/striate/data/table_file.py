@@ -17,6 +17,8 @@ from striate.core.paths import file_status, to_type
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t"
+MOST_TOLD = 10  # empty rows that are named
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Table:
         numbers: For each row its number: in a CSV as a spreadsheet counts them, the header being the first.
         column: The cells of a column, by its place; '' where there is nothing.
         problems: (row, what is wrong) of rows that are not of the header's form.
+        empty: The numbers of rows without anything in them, which are left out.
     """
 
     path: Path
@@ -36,6 +39,7 @@ class Table:
     numbers: Sequence[int]
     column: Callable[[int], list[str]]
     problems: Sequence[tuple[int, str]] = ()
+    empty: Sequence[int] = ()
 
 
 def is_table(path: Path) -> bool:
@@ -76,41 +80,68 @@ def read_table(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"line {line:,} is not UTF-8 text", where=path, fix="save the table as UTF-8 (of spreadsheets: 'CSV UTF-8')"
-        ) from None
+    table = read_csv(path, path.read_bytes())
+    if not table.numbers:
+        what = "a header and no rows" if table.header else "nothing"
+        raise DataError(f"the table holds {what}", where=path, fix="write a header, and a row for each picture")
+    return table
+
+
+def read_csv(path: Path, data: bytes, *, exact: bool = False) -> Table:
+    """Return the table in the bytes of a CSV file, divided by commas, semicolons or tabs; it may be without rows.
+
+    Args:
+        path: Where they come from, for messages.
+        data: UTF-8, with or without a byte order mark.
+        exact: Leave cells as they are, for names of files: with blanks around them and, by the rule of `os.fsdecode`,
+            with bytes that are not UTF-8.
+
+    Raises:
+        DataError: Not text, or not a table.
+    """
+    text = _text(path, data, "surrogateescape" if exact else "strict")
     # the one that divides the header most often; a comma in a header that has semicolons is quoted
     separator = max(SEPARATORS, key=lambda one: _columns(text, one))
-    header: list[str] | None = None
+    header: list[str] = []
     rows: list[list[str]] = []
     numbers: list[int] = []
     problems: list[tuple[int, str]] = []
+    empty: list[tuple[int, bool]] = []
     number = 0
     try:
         for number, record in enumerate(_records(text, separator), start=1):
             cells = [cell.strip() for cell in record]
             if not any(cells):
+                if header:
+                    empty.append((number, bool(record)))
                 continue
-            if header is None:
+            if not header:
                 header = cells
                 continue
             if any(cells[len(header) :]):
                 problems.append((number, f"{len(cells)} cells where the header has {len(header)}"))
-            rows.append(cells + [""] * (len(header) - len(cells)))
+            rows.append((record if exact else cells) + [""] * (len(header) - len(cells)))
             numbers.append(number)
     except csv.Error as error:
         raise DataError(
             f"row {number + 1:,}: {error}", where=path, fix="close its quotes, and double those within a cell"
         ) from None
-    if not header or not rows:
-        what = "a header and no rows" if header else "nothing"
-        raise DataError(f"the table holds {what}", where=path, fix="write a header, and a row for each picture")
-    return Table(path, tuple(header), numbers, lambda place: [row[place] for row in rows], problems)
+    last = numbers[-1] if numbers else 0
+    without = [number for number, divided in empty if divided or number < last]  # a file may end in blank lines
+    return Table(path, tuple(header), numbers, lambda place: [row[place] for row in rows], problems, without)
+
+
+def _text(path: Path, data: bytes, errors: str) -> str:
+    fix = "save the table as UTF-8 (of spreadsheets: 'CSV UTF-8')"
+    if data.startswith(_UTF16):
+        raise DataError("the table is UTF-16 text, not UTF-8", where=path, fix=fix)
+    if b"\0" in data:
+        raise DataError("the table holds zero bytes: UTF-16 text, or no text at all", where=path, fix=fix)
+    try:
+        return data.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"line {line:,} is not UTF-8 text", where=path, fix=fix) from None
 
 
 def _records(text: str, separator: str) -> Iterable[list[str]]:
@@ -170,3 +201,12 @@ def _naming_damage(path: Path, damage: type[Exception]) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())
         raise DataError(f"not a Parquet file, or a damaged one ({reason})", where=path, fix="write it again") from None
+
+
+def empty_rows(table: Table) -> list[str]:
+    """Return a sentence on the rows that hold nothing, where there are any."""
+    if not table.empty:
+        return []
+    count, first = len(table.empty), ", ".join(f"{number:,}" for number in table.empty[:MOST_TOLD])
+    which = f"row{'s' * (count > 1)} {first}" + (" …" if count > MOST_TOLD else "")
+    return [f"{count:,} empty row{'s' * (count > 1)} of the table left out: {which}"]

@@ -10,7 +10,8 @@ import torch
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.models import Architecture
-from striate.runs.folder import Run, RunConfig
+from striate.runs.config import RunConfig
+from striate.runs.folder import Run
 
 Row = Sequence[str]  # path, label, prediction, pixels
 HEADER = ["path", "part", "index", "label", "prediction", "pixels"]

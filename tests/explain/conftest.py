@@ -9,7 +9,8 @@ import pytest
 
 from striate.core.settings import TrainSettings
 from striate.models import Architecture
-from striate.runs.folder import Run, RunConfig
+from striate.runs.config import RunConfig
+from striate.runs.folder import Run
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,9 +140,3 @@ class LiveLine:
         length = min(room, BAR_WIDTH)
         filled = round(length * p.step / p.steps)
         return "  ".join([head, "━" * filled + "╌" * (length - filled), *figures])
-
-
-def stopwatch() -> Callable[[], float]:
-    """Return a function that gives the seconds since now."""
-    start = time.monotonic()
-    return lambda: time.monotonic() - start

@@ -80,9 +80,11 @@ def percent(share: float, interval: tuple[float, float]) -> str:
 
 def accuracy_line(result: Evaluation) -> str:
     """Return what a part came to, in one line; with the balanced accuracy where the classes differ much in size."""
+    from striate.data.audit.finding import of
     from striate.evaluation import SingleLabelEvaluation
 
-    line = f"{result.part:<10} {percent(result.accuracy, result.interval)} of {result.count:,} {result.counted}"
+    counted = of(result.count, result.counted.removesuffix("s"))
+    line = f"{result.part:<10} {percent(result.accuracy, result.interval)} of {counted}"
     if isinstance(result, SingleLabelEvaluation) and result.is_imbalanced:
         return f"{line}, balanced {percent(*result.balanced_accuracy)}"
     return line

@@ -96,10 +96,10 @@ def _shared(comparison: Comparison) -> str:
     whole = f"{comparison.part:<10} {of(comparison.count, 'picture')}"
     if all(count == comparison.count for count in comparison.counts):
         return f"{whole}, the same in all runs"
-    each = zip(comparison.counts, comparison.runs, strict=True)
-    return f"{whole} that all runs have: of " + ", of ".join(
-        f"{count:,} in {one_line(run.name)}" for count, run in each
+    each = ", ".join(
+        f"of {count:,} in {one_line(run.name)}" for count, run in zip(comparison.counts, comparison.runs, strict=True)
     )
+    return f"{whole} that all runs have ({each})"
 
 
 def _facts(comparison: Comparison) -> Table:

@@ -28,17 +28,24 @@ def differing_settings(compared: Sequence[Compared]) -> dict[str, list[Any]]:
     """Return each setting with an effect that differs, with its value in each run.
 
     None stands for one that is not set, and for one that the run did not read: a head alone reads no learning rate.
+    One that some runs did not read, and the others left as it usually is, is no difference worth telling.
     """
+    default = TrainSettings().model_dump(mode="json")
     values = [_read_settings(one.settings) for one in compared]
-    return {key: [v[key] for v in values] for key in values[0] if any(v[key] != values[0][key] for v in values)}
+
+    def differs(key: str) -> bool:
+        told = [of_run[key] for of_run in values if key in of_run]
+        return any(value != (told[0] if len(told) == len(values) else default[key]) for value in told)
+
+    return {key: [of_run.get(key) for of_run in values] for key in default if differs(key)}
 
 
 def _read_settings(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings with an effect that the run read."""
     unread = {key for key, (choice, readers) in READ_BY.items() if getattr(settings, choice) not in readers}
     if trains_head_alone(settings):
         unread |= _OF_STEPS
-    dumped = settings.model_dump(mode="json", exclude=set(MAY_CHANGE))
-    return {key: None if key in unread else value for key, value in dumped.items()}
+    return settings.model_dump(mode="json", exclude=unread | MAY_CHANGE)
 
 
 def compare_data(first: Compared, other: Compared) -> str:

@@ -220,6 +220,10 @@ def test_what_a_head_alone_does_not_read_is_no_value_and_what_is_usual_is_left_o
     assert (first.pretrained, first.head_alone, first.epochs) == (None, False, 2)
     assert (second.pretrained, second.head_alone) == ("lite0", True)
     tuned = write_run(tmp_path / "tuned", {"test": rows_of([RIGHT])}, lr=2e-4, pretrained="lite0", rotate=5.0)
+    (tuned / "transfer.json").write_text('{"kept": "head"}')
+    assert [run.ends_with_head for run in compare([head, tuned]).runs] == [False, True]
+    (tuned / "transfer.json").write_text("[")
+    assert not compare([head, tuned]).runs[1].ends_with_head
     settings = compare([head, tuned]).settings
     assert (settings["lr"], settings["rotate"], settings["epochs"]) == ([None, 2e-4], [None, 5.0], [None, 2])
 

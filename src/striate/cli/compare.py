@@ -141,7 +141,9 @@ def _epochs(run: Contestant) -> str:
     done = f"{run.epochs:,}"
     if run.epochs_set is not None and run.epochs < run.epochs_set * run.folds:
         done += f" of {run.epochs_set * run.folds:,}"
-    return f"{done} in {run.folds} folds" if run.folds > 1 else done
+    if run.folds > 1:
+        done += f" in {run.folds} folds"
+    return f"{done}, of no help: the head before them was kept" if run.ends_with_head else done
 
 
 def _time(run: Contestant) -> str:

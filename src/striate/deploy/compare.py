@@ -192,6 +192,7 @@ def _contestant(run: Compared, said: Sequence[Classes], truth: Sequence[Classes]
         network=config.architecture.name + options + (" one logit" if config.architecture.one_logit else ""),
         pretrained=settings.pretrained if settings.transfers else None,
         head_alone=trains_head_alone(settings),
+        ends_with_head=run.ends_with_head(),
         folds=len(run.runs),
         side=run.first.spec.picture_shape[1:],
         epochs=sum(line["epoch"] > 0 for line in lines),  # 0 is the head of a pretrained network

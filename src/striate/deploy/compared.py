@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +67,12 @@ class Compared:
         counts = {} if self.is_folds else {"train": len(self.first.training_hashes())}
         counts |= {part: sum(answer.part == part for answer in self.answers) for part in self.parts}
         return {part: count for part, count in counts.items() if count}
+
+    def ends_with_head(self) -> bool:
+        """Return whether fine-tuning did not help, so that the head on pretrained features was kept (transfer.json)."""
+        with suppress(OSError, ValueError, AttributeError):
+            return bool(json.loads((self.first.path / "transfer.json").read_bytes()).get("kept") == "head")
+        return False
 
     def held_out(self) -> list[frozenset[tuple[str, str]]]:
         """Return, for each run, the pictures that it held out, by part and name."""

@@ -21,6 +21,7 @@ class Contestant:
         network: Name and options.
         pretrained: The weights that it began from; None from scratch.
         head_alone: Whether only a head on these was fitted, in no epochs.
+        ends_with_head: Whether its epochs of fine-tuning did not help, and the head before them was kept.
         folds: How many runs it is.
         side: Height and width at which the pictures were read.
         epochs: That it did, all folds together.
@@ -39,6 +40,7 @@ class Contestant:
     network: str
     pretrained: str | None
     head_alone: bool
+    ends_with_head: bool
     folds: int
     side: tuple[int, int]
     epochs: int

@@ -57,6 +57,8 @@ def test_what_is_printed_says_whether_they_differ(runs: list[Path], capsys) -> N
         assert told in out
     assert "right → wrong" in out
     assert "Tango" not in out
+    assert "None" not in out
+    assert sum(line.startswith("epochs ") for line in out.splitlines()) == 1
     assert main(["compare", str(runs[0]), str(runs[0])]) == 2
     assert "two or more" in capsys.readouterr().err
 
@@ -90,7 +92,11 @@ def test_runs_on_other_splits_share_what_they_share(runs: list[Path], picture_fo
         for seed in ("1", "2")
     ]  # fmt: skip
     assert result["count"] == len(names[0] & names[1]) < 40
-    assert any("(40 of 1, 40 of 2)" in note for note in result["notes"])
+    (note,) = (note for note in result["notes"] if "(40 of 1, 40 of 2)" in note)
+    assert "another --seed (1, 2) holds other pictures out" in note
+    assert main(["compare", str(tmp_path / "1"), str(tmp_path / "2")]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith(f"{result['count']} pictures that all runs have (of 40 in 1, of 40 in 2)")
     assert main(["compare", str(runs[0]), str(tmp_path / "1")]) == 3
     err = capsys.readouterr().err
     assert "no test picture" in err

@@ -55,6 +55,13 @@ def test_bad_pictures_exit_3_or_are_left_out_with_their_count(model: Path, pictu
     assert "note: 1 unreadable" in err
 
 
+def test_a_class_without_pictures_is_told_with_the_denominators(model: Path, picture_folder, capsys) -> None:
+    assert main(["evaluate", str(model), str(picture_folder(dogs=1))]) == 0
+    out, err = capsys.readouterr()
+    assert "note: no picture of cats: figures are of 1 of 2 classes; to take a picture for one of the others" in err
+    assert out.splitlines()[0].endswith(" of 1 picture")
+
+
 def test_unknown_classes_exit_3(model: Path, picture_folder, capsys) -> None:
     assert main(["evaluate", str(model), str(picture_folder(ants=2, dogs=1))]) == 3
     assert "ants" in capsys.readouterr().err

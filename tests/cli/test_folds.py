@@ -73,6 +73,51 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(folded, photos,
     assert "other settings (lr)" in capsys.readouterr().err
 
 
+def test_the_folder_of_the_folds_is_no_run_and_names_them(folded, photos, capsys) -> None:
+    folder, picture = folded / "p-folds", str(next(photos.rglob("*.png")))
+    for arguments, code in (
+        (["predict", str(folder), picture], 4),
+        (["evaluate", str(folder)], 4),
+        (["evaluate", str(folder), str(photos)], 4),
+        (["inspect", str(folder)], 4),
+        (["train", "--resume", str(folder)], 2),
+        (["curves", str(folder)], 2),
+    ):
+        assert main(arguments) == code, arguments
+        err = capsys.readouterr().err
+        assert "the results of 3 folds together, not one run" in err
+        assert all(str(folded / f"p-fold{number}") in err for number in (1, 2, 3))
+
+
+def test_folds_are_compared_picture_by_picture_each_by_the_run_that_had_not_seen_it(folded, photos, tmp_path, capsys):
+    options = [*QUICK, "--folds", "2", "--seed", "5", "--lr", "0.001", "--out", str(tmp_path), "--name", "q", "--quiet"]
+    assert main(["train", str(photos), *options]) == 0
+    capsys.readouterr()
+    folders = [str(folded / "p-folds"), str(tmp_path / "q-folds")]
+    assert main(["compare", *folders, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["part"], result["count"], result["counts"]) == ("out-of-fold", 60, [60, 60])
+    right = [
+        {row["path"] for row in rows_of(Path(folder) / "predictions.csv") if row["label"] == row["prediction"]}
+        for folder in folders
+    ]
+    (pair,) = result["comparisons"]
+    assert (pair["lost"], pair["gained"]) == (len(right[0] - right[1]), len(right[1] - right[0]))
+    assert [run["correct"] for run in result["runs"]] == [len(one) for one in right]
+    assert pair["data"] == "the same 60 pictures, divided in another way"
+    assert (result["settings"]["folds"], result["settings"]["seed"]) == ([3, 2], [0, 5])
+    assert "fold" not in result["settings"]
+    times = [json.loads((folded / f"p-fold{n}" / "time.json").read_text())["seconds"] for n in (1, 2, 3)]
+    assert result["runs"][0]["seconds"] == pytest.approx(sum(times))
+    assert main(["compare", *folders]) == 0
+    assert "6 in 3 folds" in capsys.readouterr().out
+    assert main(["compare", folders[0], str(folded / "p-fold1")]) == 2
+    assert "compare folds with folds" in capsys.readouterr().err
+    (tmp_path / "q-fold2").rename(tmp_path / "gone")
+    assert main(["compare", *folders]) == 4
+    assert str(tmp_path / "q-fold2") in capsys.readouterr().err
+
+
 def test_a_fold_alone_is_the_fold_of_all(folded, photos, tmp_path: Path) -> None:
     options = [*QUICK, "--folds", "3", "--fold", "2", "--out", str(tmp_path), "--name", "two", "--quiet"]
     assert main(["train", str(photos), *options]) == 0

@@ -106,6 +106,42 @@ def test_predict_names_bad_pictures_goes_on_and_exits_3(run: Path, photos: Path,
     assert "absent.png" in err
 
 
+def test_how_many_of_how_many_could_be_used_is_told_last(model: Path, capsys) -> None:
+    draw("many/a.png", "many/b.png")
+    Path("many/cut.png").write_bytes(Path("many/a.png").read_bytes()[:45])
+    with open("many/huge.png", "wb") as file:
+        file.truncate(2**28 + 1)
+    os.mkfifo("many/pipe.png")
+    assert predict(model, "many", "--json") == 3
+    out, err = capsys.readouterr()
+    assert [Path(json.loads(line)["path"]).name for line in out.splitlines()] == ["a.png", "b.png"]
+    for told in (
+        "many/cut.png",
+        "268,435,457 bytes (limit 268,435,456): many/huge.png",
+        "not a regular file: many/pipe",
+    ):
+        assert told in err
+    assert err.splitlines()[-1] == "note: 2 pictures classified, 3 not: exit code 3"
+
+
+def test_a_pattern_that_the_shell_left_as_it_is_is_told(model: Path, capsys) -> None:
+    draw("a.png")
+    assert predict(model, "*.jpg") == 3
+    err = capsys.readouterr().err
+    assert "picture not found: *.jpg" in err
+    assert "without quotes" in err
+
+
+def test_standard_input_is_refused_by_name(model: Path, capsys) -> None:
+    draw("a.png")
+    for arguments in (["-"], ["a.png", "-"]):
+        assert predict(model, *arguments) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "nothing is read from standard input" in err
+        assert "xargs" in err
+
+
 def test_a_folder_without_pictures_is_named_with_exit_3(model: Path, capsys) -> None:
     Path("empty/below").mkdir(parents=True)
     Path("empty/notes.txt").write_text("x")

@@ -150,3 +150,15 @@ def test_a_diverging_run_exits_5_and_names_step_and_pictures(tmp_path: Path, cap
     err = capsys.readouterr().err
     assert "step" in err
     assert "digits/" in err
+
+
+def test_the_time_that_is_told_is_the_one_in_the_run_folder(tmp_path: Path, capsys) -> None:
+    options = ["train", "digits", *QUICK, "--first", "60", "--out", str(tmp_path)]
+    assert main([*options, "--name", "one"]) == 0
+    seconds = json.loads((tmp_path / "one" / "time.json").read_text())["seconds"]
+    assert f"time       {seconds:.1f} s, " in capsys.readouterr().out
+    assert main([*options, "--name", "two", "--json"]) == 0
+    seconds = json.loads((tmp_path / "two" / "time.json").read_text())["seconds"]
+    assert json.loads(capsys.readouterr().out)["seconds"] == round(seconds, 2)
+    assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][1]["seconds"] == seconds

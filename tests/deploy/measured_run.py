@@ -9,8 +9,10 @@ import torch
 
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
+from striate.data.dataset import FileRecord
 from striate.models import Architecture
-from striate.runs.folder import Run, RunConfig
+from striate.runs.config import RunConfig
+from striate.runs.folder import Run
 
 Row = Sequence[str]  # path, label, prediction, pixels
 HEADER = ["path", "part", "index", "label", "prediction", "pixels"]
@@ -18,7 +20,8 @@ HEADER = ["path", "part", "index", "label", "prediction", "pixels"]
 
 def write_run(
     place: Path, parts: dict[str, list[Row]], *, classes: Sequence[str] = ("cat", "dog"), multi_label: bool = False,
-    side: int = 16, data: str = "photos", **settings: object,
+    side: int = 16, data: str = "photos", seconds: float | None = 7.5, files: Sequence[FileRecord] = (),
+    **settings: object,
 ) -> Path:  # fmt: skip
     """Make a run folder whose parts have these rows, and return its path."""
     spec = ImageSpec(
@@ -26,7 +29,7 @@ def write_run(
     )
     values = {"epochs": 2, "lr": 0.1, "batch_size": 8, "model": "fast", **settings}
     config = RunConfig(
-        striate="0", data=data, fingerprint=f"{data} {side}", settings=TrainSettings.parse(values),
+        striate="0", data=data, fingerprint=f"{data} {side} {parts} {files}", settings=TrainSettings.parse(values),
         architecture=Architecture(name=str(values["model"])), spec=spec,
     )  # fmt: skip
     run = Run.create(place.parent, place.name, "x", config, {})
@@ -39,6 +42,10 @@ def write_run(
     run.write_training_hashes(torch.arange(5))
     for epoch in (1, 2):
         run.append_metrics({"epoch": epoch, "seconds": 1.5})
+    if seconds is not None:
+        run.write_json("time.json", {"seconds": seconds})
+    if files:
+        run.write_files(files)
     run.model_path.write_bytes(b"not looked at")
     run.release()
     return run.path

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import random
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, recall_score
 
 from striate.core.errors import DataError, ModelFileError, SettingsError
+from striate.data.dataset import FileRecord
 from striate.deploy.compare import compare
 
 from .measured_run import rows_of, write_run
@@ -190,8 +194,102 @@ def test_settings_that_differ_are_told_and_no_others(tmp_path: Path) -> None:
     comparison = compare([first, second])
     assert comparison.settings == {"lr": [0.1, 0.2]}
     assert [(run.epochs, run.seconds, run.pictures) for run in comparison.runs] == [
-        (2, 3.0, {"train": 5, "test": 3})
+        (2, 7.5, {"train": 5, "test": 3})
     ] * 2
+
+
+def test_the_time_is_the_whole_commands_and_of_an_older_run_that_of_its_epochs(tmp_path: Path) -> None:
+    whole = write_run(tmp_path / "whole", {"test": rows_of([RIGHT])}, seconds=9.25)
+    older = write_run(tmp_path / "older", {"test": rows_of([RIGHT])}, seconds=None)
+    runs = compare([whole, older]).runs
+    assert [(run.seconds, run.epoch_seconds) for run in runs] == [(9.25, 3.0), (None, 3.0)]
+
+
+def test_what_a_head_alone_does_not_read_is_no_value_and_what_is_usual_is_left_out(tmp_path: Path) -> None:
+    scratch = write_run(tmp_path / "scratch", {"test": rows_of([RIGHT])}, lr=0.1, optimizer="sgd", pretrained="none")
+    head = write_run(
+        tmp_path / "head", {"test": rows_of([RIGHT])}, epochs=None, lr=2e-4, optimizer="adamw", pretrained="lite0",
+        model="efficientnet-lite0", rotate=5.0, balance="none",
+    )  # fmt: skip
+    comparison = compare([scratch, head])
+    assert comparison.settings["lr"] == [0.1, None]
+    assert comparison.settings["optimizer"] == ["sgd", None]
+    assert comparison.settings["balance"] == [None, "none"], "which both read"
+    assert not comparison.settings.keys() & {"momentum", "rotate", "bias_lr", "cutmix"}, "nobody has chosen these"
+    first, second = comparison.runs
+    assert (first.pretrained, first.head_alone, first.epochs) == (None, False, 2)
+    assert (second.pretrained, second.head_alone) == ("lite0", True)
+    tuned = write_run(tmp_path / "tuned", {"test": rows_of([RIGHT])}, lr=2e-4, pretrained="lite0", rotate=5.0)
+    (tuned / "transfer.json").write_text('{"kept": "head"}')
+    assert [run.ends_with_head for run in compare([head, tuned]).runs] == [False, True]
+    (tuned / "transfer.json").write_text("[")
+    assert not compare([head, tuned]).runs[1].ends_with_head
+    settings = compare([head, tuned]).settings
+    assert (settings["lr"], settings["rotate"], settings["epochs"]) == ([None, 2e-4], [None, 5.0], [None, 2])
+
+
+def ledger(labels: Sequence[str]) -> list[FileRecord]:
+    """Return the ledger of 5 training pictures, as many as a written run has hashes of, and one of the test part."""
+    parts = [*["train"] * 5, "test"]
+    names = [f"{n}.png" for n in range(6)]
+    return [
+        FileRecord(name, part, label, "used" if label == "cat" else "fixed")
+        for name, part, label in zip(names, parts, labels, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"labels": ["cat"] * 6}, "the same pictures, divided in the same way"),
+        ({"labels": ["cat"] * 6, "side": 32}, "the same 6 pictures, read at 16 × 16 and 32 × 32 pixels"),
+        ({"labels": ["dog", *["cat"] * 5]}, "the same 6 pictures, 1 of them with another label"),
+        ({"labels": ["cat"] * 6, "tested": "3.png"}, "the same 6 pictures, divided in another way"),
+        ({"labels": ["cat"] * 6, "renamed": "new.png"}, "5 pictures in both, 1 in first alone and 1 in second alone"),
+    ],
+)
+def test_data_are_compared_by_the_pictures_that_were_given(tmp_path: Path, other: dict[str, Any], said: str) -> None:
+    row = ("5.png", "cat", "cat", "p5")
+    first = write_run(tmp_path / "first", {"test": [row]}, files=ledger(["cat"] * 6))
+    files = ledger(other["labels"])
+    if "renamed" in other:
+        files[0] = files[0]._replace(path=other["renamed"])
+    rows = [row] if "tested" not in other else [(other["tested"], "cat", "cat", "p5")]
+    second = write_run(tmp_path / "second", {"test": rows}, files=files, side=other.get("side", 16))
+    (pair,) = compare([first, second]).pairs
+    assert pair.data == said
+
+
+def test_a_named_data_set_is_compared_by_its_name_and_number(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", {"test": rows_of([RIGHT] * 4)}, data="digits", side=8)
+    larger = write_run(tmp_path / "larger", {"test": rows_of([RIGHT] * 4)}, data="digits", side=16)
+    fewer = write_run(tmp_path / "fewer", {"test": rows_of([RIGHT] * 3)}, data="digits", side=8)
+    other = write_run(tmp_path / "other", {"test": rows_of([RIGHT] * 4)}, data="letters", side=8)
+    said = [pair.data for pair in compare([first, larger, fewer, other]).pairs]
+    assert said == [
+        "the same 9 pictures, read at 8 × 8 and 16 × 16 pixels",
+        "the same data, 9 pictures of them and 8",
+        "other data",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"seed": 3}, "another --seed (0, 3) holds other pictures out"), ({"test_share": 0.3}, "--test-share differs")],
+)
+def test_why_few_pictures_are_shared_is_told_with_the_remedy(tmp_path: Path, options, reason: str) -> None:
+    rows = rows_of([RIGHT] * 6)
+    first = write_run(tmp_path / "first", {"test": rows[:4]})
+    second = write_run(tmp_path / "second", {"test": rows[3:]}, **options)
+    comparison = compare([first, second])
+    assert (comparison.count, comparison.counts) == (1, [4, 3])
+    (note,) = comparison.notes
+    assert "the 1 test picture that all runs share (4 of first, 3 of second): " + reason in note
+    assert "striate evaluate RUN DATA" in note
+    third = write_run(tmp_path / "third", {"test": rows[4:]}, **options)
+    with pytest.raises(DataError, match=re.escape(reason)) as caught:
+        compare([first, third])
+    assert "striate evaluate RUN DATA" in caught.value.fix
 
 
 def test_runs_that_cannot_be_compared_are_refused_by_name(tmp_path: Path) -> None:

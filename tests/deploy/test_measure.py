@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -259,14 +260,51 @@ def test_named_data_with_classes_that_the_network_lacks_say_what_can_be_measured
     with pytest.raises(DataError, match="does not know: 0, 1, 2, 4") as caught:
         measure(model, "digits", device="cpu")
     assert caught.value.fix
-    assert "DATA:3,8" in caught.value.fix
+    assert "digits:3,8" in caught.value.fix
     assert measure(model, "digits:3,8", device="cpu").result.count > 0
 
 
 def test_a_class_in_another_spelling_is_told_as_such(model, picture_folder) -> None:
     with pytest.raises(DataError, match="does not know: Cats") as caught:
         measure(model, str(picture_folder(Cats=2, dogs=2)), device="cpu")
-    assert caught.value.fix == "call them as the network does: 'Cats' and 'cats'"
+    assert "call them as the network does: 'cats', not 'Cats'; " in caught.value.fix
+    assert caught.value.fix.endswith("photos:dogs")
+
+
+def test_a_network_that_knows_none_of_the_classes_says_which_it_knows(model, picture_folder) -> None:
+    with pytest.raises(DataError, match="knows none of these") as caught:
+        measure(model, str(picture_folder(ants=2, bees=2)), device="cpu")
+    assert caught.value.fix == "the network's classes are birds, cats, dogs"
+
+
+def test_more_classes_than_the_network_knows_are_measured_by_naming_its_own(model, picture_folder, tmp_path) -> None:
+    folder = picture_folder(wasps=3, dogs=2, cats=1)
+    with pytest.raises(DataError, match="does not know: wasps") as caught:
+        measure(model, str(folder), device="cpu")
+    (named,) = re.findall(r"measure the others alone: (\S+);", caught.value.fix)
+    measured = measure(model, named, device="cpu")
+    assert {score.name: score.count for score in measured.result.per_class} == {"birds": 0, "cats": 1, "dogs": 2}
+    assert "3 pictures left out, of classes that were not asked for: wasps" in measured.notes
+    matches_prediction(measured, model, folder)
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\n" + "".join(f"{p},{p.parent.name}\n" for p in sorted(folder.rglob("*.png"))))
+    again = measure(model, f"{table}:cats,dogs", device="cpu")
+    assert "3 pictures left out, of classes that were not asked for: wasps" in again.notes
+    assert again.result.accuracy == measured.result.accuracy
+
+
+def test_the_order_of_the_datas_classes_is_nothing_to_the_figures(make_spec, save_untrained, picture_folder) -> None:
+    folder = picture_folder(zebras=3, ants=4)
+    figures = []
+    for classes in (("ants", "zebras"), ("zebras", "ants")):
+        spec = make_spec(channels=3, side=16, classes=2).model_copy(update={"classes": classes})
+        path = save_untrained(spec, f"{classes[0]}.safetensors")
+        predicted = striate.load(path, device="cpu").predict(sorted(folder.rglob("*.png")))
+        right = [p.label == Path(p.name).parent.name for p in predicted]
+        measured = measure(path, str(folder), device="cpu").result
+        assert (measured.correct, measured.count) == (sum(right), 7)
+        figures.append({score.name: score.count for score in measured.per_class})
+    assert figures[0] == figures[1] == {"ants": 4, "zebras": 3}
 
 
 def test_a_part_that_the_subset_leaves_empty_is_refused(model, monkeypatch) -> None:

@@ -10,7 +10,8 @@ import pytest
 from striate.core.settings import TrainSettings
 from striate.explain.subject import Subject
 from striate.models import Architecture
-from striate.runs.folder import Run, RunConfig
+from striate.runs.config import RunConfig
+from striate.runs.folder import Run
 
 from .subjects import trained_digits
 

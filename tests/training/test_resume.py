@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from striate.core.errors import DataError, Interrupted, ModelFileError, SettingsError
+from striate.core.settings import TrainSettings
 from striate.evaluation import evaluate
 from striate.runs.folder import Run
-from striate.training.job import Job, resume
+from striate.training.job import Job, prepare, resume
 
 EVERYTHING = {
     "model": "mnist-cnn",  # has dropout
@@ -121,9 +122,6 @@ def test_other_settings_are_refused_with_both_values(make_job) -> None:
 
 
 def test_changed_data_are_refused(picture_folder, tmp_path: Path) -> None:
-    from striate.core.settings import TrainSettings
-    from striate.training.job import prepare
-
     folder = picture_folder(cats=12, dogs=12)
     settings = TrainSettings.parse({"epochs": 2, "batch_size": 4, "precision": "fp32"})
     job = prepare(str(folder), settings, given=frozenset(), out=tmp_path / "runs", name=None)
@@ -133,6 +131,19 @@ def test_changed_data_are_refused(picture_folder, tmp_path: Path) -> None:
         resume(job.run.path, {})
     (folder / "cats" / "100.png").unlink()
     run_to_the_end(resume(job.run.path, {}))
+
+
+def test_a_picture_that_fixes_relabelled_is_not_told_as_added(picture_folder, tmp_path: Path) -> None:
+    folder = picture_folder(cats=12, dogs=12)
+    fixes = tmp_path / "fixes.csv"
+    fixes.write_text("path,action,label\ncats/000.png,relabel,dogs\n")
+    settings = TrainSettings.parse({"epochs": 2, "batch_size": 4, "precision": "fp32", "fixes": fixes})
+    job = prepare(str(folder), settings, given=frozenset(), out=tmp_path / "runs", name=None)
+    stop_after(job, 2)
+    shutil.copy(folder / "cats" / "001.png", folder / "cats" / "100.png")
+    with pytest.raises(DataError, match=r"1 added: cats/100\.png") as caught:
+        resume(job.run.path, {})
+    assert "000.png" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(make_job) -> None:

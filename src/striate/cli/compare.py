@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from striate.deploy.comparison import Comparison, Contestant, Pair
 
 SHOWN = 10  # pictures that flipped, of each kind
+_ELSEWHERE = frozenset({"model", "pretrained", "epochs", "img_size"})  # settings told in lines of their own
 _COLUMNS = ["run", "against", "change", "path", "label", "prediction", "prediction of the other"]
 
 
@@ -77,7 +78,7 @@ def _show(comparison: Comparison) -> None:
     from striate.cli.output import one_line, stdout
 
     console = stdout()
-    console.print(f"{comparison.part:<10} {comparison.count:,} pictures, the same in all runs\n")
+    console.print(f"{_shared(comparison)}\n", markup=False)
     console.print(_facts(comparison))
     console.print()
     console.print(_classes(comparison))
@@ -87,29 +88,77 @@ def _show(comparison: Comparison) -> None:
             console.print(line, markup=False)
 
 
+def _shared(comparison: Comparison) -> str:
+    """Return of which pictures the figures are, and of how many of each run's."""
+    from striate.cli.output import one_line
+    from striate.data.audit.finding import of
+
+    whole = f"{comparison.part:<10} {of(comparison.count, 'picture')}"
+    if all(count == comparison.count for count in comparison.counts):
+        return f"{whole}, the same in all runs"
+    each = ", ".join(
+        f"of {count:,} in {one_line(run.name)}" for count, run in zip(comparison.counts, comparison.runs, strict=True)
+    )
+    return f"{whole} that all runs have ({each})"
+
+
 def _facts(comparison: Comparison) -> Table:
     """Return what the runs are and came to, a column each, and the settings that differ."""
     from striate.cli.output import one_line, percent, table
-    from striate.core.duration import duration
 
     def pictures(run: Contestant) -> str:
         return ", ".join(f"{count:,} {part}" for part, count in run.pictures.items())
 
     runs = comparison.runs
+    sides = [" × ".join(map(str, run.side)) for run in runs]
     rows = [
         ["accuracy", *(percent(run.accuracy, run.interval) for run in runs)],
         ["right", *(f"{run.correct:,}" for run in runs)],
         ["data", *(one_line(run.data) for run in runs)],
         ["pictures", *map(pictures, runs)],
-        ["network", *(run.network for run in runs)],
-        ["epochs", *(f"{run.epochs:,}" for run in runs)],
-        ["time", *(duration(run.seconds) for run in runs)],
+        *([["read at", *sides]] if len(set(sides)) > 1 else []),
+        ["network", *(one_line(_network(run)) for run in runs)],
+        ["epochs", *map(_epochs, runs)],
+        ["time", *map(_time, runs)],
     ]
-    if len({run.fingerprint for run in runs}) > 1:
-        rows.insert(3, ["data hash", *(run.fingerprint[:12] for run in runs)])
-    rows += [[key, *(one_line(str(value)) for value in values)] for key, values in comparison.settings.items()]
+    rows += [
+        [key, *(one_line(_value(value)) for value in values)]
+        for key, values in comparison.settings.items()
+        if key not in _ELSEWHERE
+    ]
     names = [one_line(run.name) for run in runs]
     return table("", ["", *names], rows, left=range(len(names) + 1))
+
+
+def _network(run: Contestant) -> str:
+    return run.network if run.pretrained is None else f"{run.network}, pretrained: {run.pretrained}"
+
+
+def _epochs(run: Contestant) -> str:
+    """Return how many epochs were done, and of how many where fewer than were set."""
+    if run.head_alone:
+        return "none: the head alone"
+    done = f"{run.epochs:,}"
+    if run.epochs_set is not None and run.epochs < run.epochs_set * run.folds:
+        done += f" of {run.epochs_set * run.folds:,}"
+    if run.folds > 1:
+        done += f" in {run.folds} folds"
+    return f"{done}, of no help: the head before them was kept" if run.ends_with_head else done
+
+
+def _time(run: Contestant) -> str:
+    from striate.core.duration import duration
+
+    if run.seconds is None:  # a run of an older version
+        return f"{duration(run.epoch_seconds)} in its epochs"
+    return duration(run.seconds)
+
+
+def _value(value: object) -> str:
+    """Return a setting's value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not set" if value is None else str(value)
 
 
 def _classes(comparison: Comparison) -> Table:
@@ -135,6 +184,7 @@ def _verdict(pair: Pair, several: bool) -> list[str]:
     low, high = (f"{100 * end:+.2f}" for end in pair.interval)
     adjusted = f", {pair.p_holm:.3g} after Holm's correction" if several else ""
     lines = [
+        f"  data       {pair.data}",
         f"  difference {100 * pair.difference:+.2f} points of accuracy (95 %: {low} to {high})",
         f"  flipped    {pair.lost:,} right → wrong, {pair.gained:,} wrong → right",
         f"  McNemar    p = {pair.p:.3g}{adjusted}: {_conclusion(pair)}",

@@ -41,7 +41,8 @@ def command(
     if json:
         print_json({"accuracy": accuracy, "runs": [_figures(curve, accuracy) for curve in curves]})
         return
-    columns = ["run", "data", "epochs", f"train ≥ {accuracy:g}", f"val ≥ {accuracy:g}", "best val", "last val", "time"]
+    reached = [f"train ≥ {accuracy:g}", f"val ≥ {accuracy:g}"]
+    columns = ["run", "data", "epochs", *reached, "best val", "last val", "time of epochs"]
     console = stdout()
     console.print(table("", columns, [_row(curve, accuracy) for curve in curves], left=(0, 1)))
     if figure is not None:

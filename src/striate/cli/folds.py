@@ -52,7 +52,9 @@ def train_folds(
         from striate.cli.output import print_json, stderr
         from striate.core import clock
         from striate.runs.atomic import naming_disk_errors, replace_file
-        from striate.runs.folder import Run, folder_name
+        from striate.runs.folder import Run
+        from striate.runs.folds_folder import PREDICTIONS, SUMMARY
+        from striate.runs.naming import folder_name
         from striate.training.folds import cross_validation, write_out_of_fold
 
     assert settings.folds is not None
@@ -75,9 +77,9 @@ def train_folds(
     folder = out / f"{base}-folds"
     with naming_disk_errors(folder, 0):
         folder.mkdir(exist_ok=True)
-    write_out_of_fold(folder / "predictions.csv", runs)
-    result = {**together.summary(), "predictions": str(folder / "predictions.csv")}
-    replace_file(folder / "summary.json", _encoded(result))
+    write_out_of_fold(folder / PREDICTIONS, runs)
+    result = {**together.summary(), "predictions": str(folder / PREDICTIONS)}
+    replace_file(folder / SUMMARY, _encoded(result))
     if json:
         print_json(result)
     else:

@@ -9,7 +9,7 @@ import warnings
 
 from cyclopts import App, CycloptsError
 
-from striate.core.errors import Interrupted, ResourceError, StriateError
+from striate.core.errors import Interrupted, ResourceError, SettingsError, StriateError
 from striate.core.paths import to_type
 from striate.version import __version__
 
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = _spell_out_resume([argument for argument in arguments if argument != "--debug"])
     try:
+        _refuse_stdin(arguments)
         result = app(
             arguments,
             exit_on_error=False,
@@ -99,6 +100,16 @@ def _abandon_stdout() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refuse_stdin(arguments: list[str]) -> None:
+    """Say of '-', which elsewhere means standard input, that nothing is read from there: SettingsError."""
+    if "-" in arguments:
+        raise SettingsError(
+            "nothing is read from standard input",
+            where="-",
+            fix="name files or folders; a list of names becomes arguments by  … | xargs striate predict RUN",
+        )
 
 
 def _spell_out_resume(arguments: list[str]) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +80,11 @@ def percent(share: float, interval: tuple[float, float]) -> str:
 
 def accuracy_line(result: Evaluation) -> str:
     """Return what a part came to, in one line; with the balanced accuracy where the classes differ much in size."""
+    from striate.data.audit.finding import of
     from striate.evaluation import SingleLabelEvaluation
 
-    line = f"{result.part:<10} {percent(result.accuracy, result.interval)} of {result.count:,} {result.counted}"
+    counted = of(result.count, result.counted.removesuffix("s"))
+    line = f"{result.part:<10} {percent(result.accuracy, result.interval)} of {counted}"
     if isinstance(result, SingleLabelEvaluation) and result.is_imbalanced:
         return f"{line}, balanced {percent(*result.balanced_accuracy)}"
     return line
@@ -141,9 +142,3 @@ class LiveLine:
         length = min(room, BAR_WIDTH)
         filled = round(length * p.step / p.steps)
         return "  ".join([head, "━" * filled + "╌" * (length - filled), *figures])
-
-
-def stopwatch() -> Callable[[], float]:
-    """Return a function that gives the seconds since now."""
-    start = time.monotonic()
-    return lambda: time.monotonic() - start

@@ -48,6 +48,7 @@ def command(
         raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
     with importing():
         from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
+        from striate.data.audit.finding import of
         from striate.data.sources.scan import ignored_summary
         from striate.deploy import load
 
@@ -78,6 +79,9 @@ def command(
             print("\t".join(cell.translate(_ESCAPES) for cell in cells))
     for note in ignored_summary(ignored):
         console.print(f"note: {note}", markup=False)
+    if failed and failed + count > 1:
+        done = f"{of(count, 'picture')} classified, {failed:,} not"
+        console.print(f"note: {done}: exit code {DataError.exit_code}", markup=False)
     if figure is not None:
         _draw(predictor, first, count, figure)
         console.print(f"figure     {figure}", markup=False)

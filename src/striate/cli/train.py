@@ -71,14 +71,13 @@ def command(
         return
 
     with importing():
-        from striate.cli.output import stderr, stopwatch
+        from striate.cli.output import stderr
         from striate.cli.reading import reading_shown
         from striate.core import clock
-        from striate.runs.folder import newest_unfinished
+        from striate.runs.lock import newest_unfinished
         from striate.training import job as jobs
         from striate.training.outlook import foresee
 
-    elapsed = stopwatch()
     console = stderr(quiet)
     if resume is not None:
         path = newest_unfinished(user_path(out)) if resume == "newest" else user_path(resume)
@@ -103,7 +102,7 @@ def command(
     measured = job.finish()
     for note in job.run.notes:
         console.print(f"note: {note}", markup=False)
-    _report(job, measured, job.budget.used() if job.budget else elapsed(), json)
+    _report(job, measured, json)
 
 
 def follow(job: Job, console: Console, quiet: bool) -> None:
@@ -162,13 +161,14 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
     return "  ".join(parts)
 
 
-def _report(job: Job, measured: dict[str, Evaluation], seconds: float, as_json: bool) -> None:
+def _report(job: Job, measured: dict[str, Evaluation], as_json: bool) -> None:
     from striate.cli.certainty import accepted_line, calibration_line
     from striate.cli.output import accuracy_line, peak_memory_gib, print_json, stdout
     from striate.core.duration import duration
     from striate.training.job import headline
 
-    path = job.run.path
+    path, seconds = job.run.path, job.run.seconds
+    assert seconds is not None, "it has just been written"
     if as_json:
         figures = {part: headline(e) for part, e in measured.items()}
         end = {"seconds": round(seconds, 2), "ended": job.run.progress.ending or None}

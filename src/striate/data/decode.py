@@ -70,7 +70,7 @@ def read_bytes(path: Path | str) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise DataError("not a regular file", where=path, fix="remove it from the data folder")
+            raise DataError("not a regular file", where=path, fix="leave it out: only files are read")
         if status.st_size == 0:
             raise DataError("empty file", where=path, fix="replace or remove it")
         if status.st_size > MAX_BYTES:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
-from striate.core.paths import tell_apart
-from striate.core.settings import TrainSettings
+from striate.data.audit.finding import of
 from striate.data.dataset import SEPARATOR
+from striate.deploy.compared import OUT_OF_FOLD, Compared, read_compared
 from striate.deploy.comparison import Comparison, Contestant, Flip, Pair
+from striate.deploy.differences import REMEDY, compare_data, differing_settings, trains_head_alone, why_apart
 from striate.deploy.labelled import BEST_FIRST
 from striate.deploy.matching import match
 from striate.evaluation.metrics import ClassScore, scores_from_counts, wilson_interval
 from striate.evaluation.paired import LEVEL, difference_interval, holm, mcnemar_exact, pictures_needed
-from striate.runs.answers import Answer, read_answers
-from striate.runs.folder import MAY_CHANGE, Run
+from striate.runs.answers import Answer
 
-PARTS = tuple(part for part in BEST_FIRST if part != "train")  # training pictures are not among those a run measures
+# training pictures are not among those a run measures
+PARTS = (*(part for part in BEST_FIRST if part != "train"), OUT_OF_FOLD)
 _VIEW = ("channels", "height", "width", "resize", "interpolation", "background")  # what decides a picture's pixels
 Classes = frozenset[str]  # those a picture is of
 Row = tuple[Answer, ...]  # what each run said of one picture
@@ -33,104 +33,123 @@ def compare(paths: Iterable[Path], part: str | None = None) -> Comparison:
     """Return what differs between runs, on the pictures of one part that all of them have been measured on.
 
     Args:
-        paths: Run folders; one given twice is read once.
-        part: 'test' or 'val'; by default the first that all of them have.
+        paths: Run folders, or folders of what folds came to (`NAME-folds`), of which each picture is compared as the
+            run answered it that had not seen it; one given twice is read once.
+        part: 'test' or 'val'; by default the first that all of them have. Folds have all pictures out of fold.
 
     Raises:
         SettingsError: Fewer than two runs, one that is none, or a part that one of them lacks.
         ModelFileError: A run that is not finished, or damaged.
         DataError: No picture is the same in all of them, or they answer different kinds of questions.
     """
-    runs = [Run.open(path) for path in {path.resolve(): path for path in paths}.values()]
+    runs = read_compared(paths)
     if len(runs) < 2:
         raise SettingsError(
             "two or more different runs can be compared",
             where=", ".join(str(run.path) for run in runs) or "no run",
             fix="striate compare runs/first runs/second",
         )
-    names = tell_apart([run.path.resolve() for run in runs])
-    classes, notes = _compared_classes(runs, names)
-    measured = [read_answers(run) for run in runs]
-    part = _common_part(part, names, measured)
-    answers = [[answer for answer in of_run if answer.part == part] for of_run in measured]
-    rows = _in_all(runs, names, answers, notes)
-    read = _reader(runs[0].spec.multi_label, classes)
+    classes, notes = _compared_classes(runs)
+    part = _common_part(part, runs)
+    answers = [[answer for answer in run.answers if answer.part == part] for run in runs]
+    rows = _in_all(runs, answers, notes)
+    read = _reader(runs[0].first.spec.multi_label, classes)
     rows = _of_one_label(rows, read, notes)
     if not rows:
+        why = why_apart(runs)
         raise DataError(
-            f"no {part} picture, with the same label, is in all of these runs",
-            where=", ".join(names),
-            fix="compare runs on the same data and split: the same DATA, --seed and --test-share, or a test folder",
+            f"no {part} picture, with the same label, is in all of these runs" + (f" ({why})" if why else ""),
+            where=", ".join(run.name for run in runs),
+            fix=REMEDY,
         )
     if any(len(of_run) > len(rows) for of_run in answers):
-        of = ", ".join(f"{len(of_run):,} of {name}" for name, of_run in zip(names, answers, strict=True))
-        notes.append(f"all figures are of the {len(rows):,} {part} pictures that all runs share ({of})")
+        notes.append(_few_shared(runs, answers, len(rows), part))
+    notes += [
+        f"{run.name}: {len(run.runs)} networks, which the test takes for one: how much they differ is in "
+        f"{run.path / 'summary.json'}"
+        for run in runs
+        if run.is_folds
+    ]
     truth = [read(row[0].label) for row in rows]
     said = [[read(row[number].prediction) for row in rows] for number in range(len(runs))]
     return Comparison(
         part=part,
         count=len(rows),
-        runs=[_contestant(*of_run, truth, classes) for of_run in zip(runs, names, measured, said, strict=True)],
-        settings=_differing([run.config.settings for run in runs]),
-        pairs=_pairs(names, [row[0].name for row in rows], truth, said, classes),
+        counts=[len(of_run) for of_run in answers],
+        runs=[_contestant(*of_run, truth, classes) for of_run in zip(runs, said, strict=True)],
+        settings=differing_settings(runs),
+        pairs=_pairs(runs, [row[0].name for row in rows], truth, said, classes),
         notes=notes,
     )
 
 
-def _compared_classes(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[str], list[str]]:
+def _few_shared(runs: Sequence[Compared], answers: Sequence[Sequence[Answer]], count: int, part: str) -> str:
+    """Return the sentence that says of how many pictures the figures are, why not of all, and what helps."""
+    each = ", ".join(f"{len(of_run):,} of {run.name}" for run, of_run in zip(runs, answers, strict=True))
+    why = why_apart(runs)
+    told = f"all figures are of the {of(count, f'{part} picture')} that all runs share ({each})"
+    return f"{told}: {why}; {REMEDY}" if why else told
+
+
+def _compared_classes(runs: Sequence[Compared]) -> tuple[list[str], list[str]]:
     """Return the classes whose scores are compared, by name, and a note for each run that does not know all there are.
 
     A network that tells one class of each picture may be asked about classes that it does not know: it is wrong there.
     Of one that tells any number of them, nothing is known of a class that it was not asked about.
     """
-    if len({run.spec.multi_label for run in runs}) > 1:
-        several = ", ".join(str(run.path) for run in runs if run.spec.multi_label)
+    specs = [run.first.spec for run in runs]
+    if len({spec.multi_label for spec in specs}) > 1:
+        several = ", ".join(str(run.path) for run, spec in zip(runs, specs, strict=True) if spec.multi_label)
         fix = "compare runs of one kind"
         raise DataError("these runs tell any number of classes of a picture, the others one", where=several, fix=fix)
-    known = [set(run.spec.classes) for run in runs]
-    every = list(dict.fromkeys(name for run in runs for name in run.spec.classes))
+    known = [set(spec.classes) for spec in specs]
+    every = list(dict.fromkeys(name for spec in specs for name in spec.classes))
     notes = [
-        f"{name} does not know {', '.join(c for c in every if c not in of_run)}"
-        for name, of_run in zip(names, known, strict=True)
+        f"{run.name} does not know {', '.join(c for c in every if c not in of_run)}"
+        for run, of_run in zip(runs, known, strict=True)
         if len(of_run) < len(every)
     ]
-    if not notes or not runs[0].spec.multi_label:
+    if not notes or not specs[0].multi_label:
         return every, notes
     common = [name for name in every if all(name in of_run for of_run in known)]
     if not common:
-        raise DataError("the runs have no class in common", where=", ".join(names), fix="compare runs that share some")
+        where = ", ".join(run.name for run in runs)
+        raise DataError("the runs have no class in common", where=where, fix="compare runs that share some")
     return common, [*notes, f"compared are the classes that all runs know: {', '.join(common)}"]
 
 
-def _common_part(part: str | None, names: Sequence[str], measured: Sequence[Sequence[Answer]]) -> str:
-    parts = [{answer.part for answer in of_run} for of_run in measured]
-    chosen = part or next((name for name in PARTS if all(name in of_run for of_run in parts)), None)
-    lacking = [name for name, of_run in zip(names, parts, strict=True) if chosen not in of_run]
+def _common_part(part: str | None, runs: Sequence[Compared]) -> str:
+    chosen = part or next((name for name in PARTS if all(name in run.parts for run in runs)), None)
+    lacking = [run for run in runs if chosen not in run.parts]
     if chosen is None or lacking:
-        told = "; ".join(f"{name}: {', '.join(sorted(of_run))}" for name, of_run in zip(names, parts, strict=True))
+        told = "; ".join(f"{run.name}: {', '.join(sorted(run.parts))}" for run in runs)
         what = (
             "the runs have been measured on different parts" if chosen is None else f"no part '{chosen}' was measured"
         )
-        raise SettingsError(what, where=told, fix="use a --part that all of them have, or leave a run out")
+        fix = "use a --part that all of them have, or leave a run out"
+        if any(run.is_folds for run in runs):
+            fix = "compare folds with folds, without --part; or single runs with runs"
+        raise SettingsError(what, where=told, fix=fix)
     return chosen
 
 
-def _in_all(
-    runs: Sequence[Run], names: Sequence[str], answers: Sequence[Sequence[Answer]], notes: list[str]
-) -> list[Row]:
+def _in_all(runs: Sequence[Compared], answers: Sequence[Sequence[Answer]], notes: list[str]) -> list[Row]:
     """Return what the runs said of each picture that all of them have, in the first run's order; `notes` grows."""
-    views = [run.spec.model_dump(include=set(_VIEW)) for run in runs]
+    views = [run.first.spec.model_dump(include=set(_VIEW)) for run in runs]
     partners: list[list[int | None]] = [list(range(len(answers[0])))]
-    for name, view, other in zip(names[1:], views[1:], answers[1:], strict=True):
+    for run, view, other in zip(runs[1:], views[1:], answers[1:], strict=True):
         matched = match(answers[0], other, same_view=view == views[0])
         partners.append(matched.partner)
         if view != views[0]:
-            notes.append(f"{name} is shown the pictures in another form: they are matched by name alone")
+            notes.append(f"{run.name} is shown the pictures in another form: they are matched by name alone")
         if matched.renamed:
-            notes.append(f"{matched.renamed:,} pictures have another name in {name}: matched by their equal pixels")
+            has = "has" if matched.renamed == 1 else "have"
+            notes.append(
+                f"{of(matched.renamed, 'picture')} {has} another name in {run.name}: matched by their equal pixels"
+            )
         if matched.changed:
             count, first = len(matched.changed), matched.changed[0]
-            notes.append(f"{count:,} left out, of which {name} has other pixels under the same name: {first} …")
+            notes.append(f"{count:,} left out, of which {run.name} has other pixels under the same name: {first} …")
     return [
         tuple(of_run[place] for of_run, place in zip(answers, places, strict=True) if place is not None)
         for places in zip(*partners, strict=True)
@@ -158,28 +177,28 @@ def _reader(multi_label: bool, classes: Sequence[str]) -> Reader:
     return lambda text: told & frozenset(text.split(SEPARATOR))
 
 
-def _contestant(
-    run: Run,
-    name: str,
-    measured: Sequence[Answer],
-    said: Sequence[Classes],
-    truth: Sequence[Classes],
-    classes: Sequence[str],
-) -> Contestant:
-    config, metrics = run.config, run.metrics()
+def _contestant(run: Compared, said: Sequence[Classes], truth: Sequence[Classes], classes: Sequence[str]) -> Contestant:
+    config, settings = run.config, run.settings
     options = "".join(f" {key}={value}" for key, value in config.architecture.options.items())
-    counts = {"train": len(run.training_hashes())}
-    counts |= {part: sum(answer.part == part for answer in measured) for part in ("val", "test")}
+    lines = [line for one in run.runs for line in one.metrics()]
+    seconds = [one.seconds for one in run.runs]
     correct = sum(a == b for a, b in zip(truth, said, strict=True))
     return Contestant(
         path=run.path,
-        name=name,
+        name=run.name,
         data=config.data,
         fingerprint=config.fingerprint,
-        pictures={part: count for part, count in counts.items() if count},
+        pictures=run.pictures(),
         network=config.architecture.name + options + (" one logit" if config.architecture.one_logit else ""),
-        epochs=len(metrics),
-        seconds=round(sum(float(line.get("seconds", 0)) for line in metrics), 3),
+        pretrained=settings.pretrained if settings.transfers else None,
+        head_alone=trains_head_alone(settings),
+        ends_with_head=run.ends_with_head(),
+        folds=len(run.runs),
+        side=run.first.spec.picture_shape[1:],
+        epochs=sum(line["epoch"] > 0 for line in lines),  # 0 is the head of a pretrained network
+        epochs_set=settings.epochs,
+        seconds=None if None in seconds else round(sum(filter(None, seconds)), 3),
+        epoch_seconds=round(sum(float(line.get("seconds", 0)) for line in lines), 3),
         correct=correct,
         accuracy=correct / len(truth),
         interval=wilson_interval(correct, len(truth)),
@@ -199,13 +218,8 @@ def _class_scores(truth: Sequence[Classes], said: Sequence[Classes], classes: Se
     return scores_from_counts(classes, (truly & predicted).sum(0), truly.sum(0), predicted.sum(0))
 
 
-def _differing(settings: Sequence[TrainSettings]) -> dict[str, list[Any]]:
-    values = [one.model_dump(mode="json", exclude=set(MAY_CHANGE)) for one in settings]
-    return {key: [v[key] for v in values] for key in values[0] if any(v[key] != values[0][key] for v in values)}
-
-
 def _pairs(
-    names: Sequence[str],
+    runs: Sequence[Compared],
     pictures: Sequence[str],
     truth: Sequence[Classes],
     said: Sequence[Sequence[Classes]],
@@ -228,7 +242,8 @@ def _pairs(
     p_values = [mcnemar_exact(lost, gained) for lost, gained in counts]
     return [
         Pair(
-            name=name,
+            name=run.name,
+            data=compare_data(runs[0], run),
             flips=of_run,
             difference=(gained - lost) / len(truth),
             interval=difference_interval(lost, gained, len(truth)),
@@ -236,7 +251,7 @@ def _pairs(
             p_holm=p_holm,
             needed=pictures_needed(lost, gained, len(truth), LEVEL / len(counts)),
         )
-        for name, of_run, (lost, gained), p, p_holm in zip(
-            names[1:], flips, counts, p_values, holm(p_values), strict=True
+        for run, of_run, (lost, gained), p, p_holm in zip(
+            runs[1:], flips, counts, p_values, holm(p_values), strict=True
         )
     ]

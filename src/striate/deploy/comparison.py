@@ -15,11 +15,19 @@ class Contestant:
     """A run, and what it came to on the pictures that all runs share.
 
     Args:
-        name: What tells it apart from the others.
-        data, fingerprint: What it was trained on, and the hash of all of it.
+        path, name: Its folder, and what tells it apart from the others.
+        data, fingerprint: What it was trained on, and the hash of all of it as it was read.
         pictures: How many, by part.
         network: Name and options.
-        epochs, seconds: What its training took.
+        pretrained: The weights that it began from; None from scratch.
+        head_alone: Whether only a head on these was fitted, in no epochs.
+        ends_with_head: Whether its epochs of fine-tuning did not help, and the head before them was kept.
+        folds: How many runs it is.
+        side: Height and width at which the pictures were read.
+        epochs: That it did, all folds together.
+        epochs_set: That each was to do; None where time or pretrained weights decide.
+        seconds: From the start of the command to the measured network, of all folds; None where that was not recorded.
+        epoch_seconds: Of the epochs alone.
         correct, accuracy, interval: Of the pictures that all runs share; the interval is of 95 % (Wilson).
         per_class: The scores of each class that any run knows.
     """
@@ -30,8 +38,15 @@ class Contestant:
     fingerprint: str
     pictures: dict[str, int]
     network: str
+    pretrained: str | None
+    head_alone: bool
+    ends_with_head: bool
+    folds: int
+    side: tuple[int, int]
     epochs: int
-    seconds: float
+    epochs_set: int | None
+    seconds: float | None
+    epoch_seconds: float
     correct: int
     accuracy: float
     interval: tuple[float, float]
@@ -62,6 +77,7 @@ class Pair:
 
     Args:
         name: The run.
+        data: Whether both were given the same pictures, one sentence.
         flips: The pictures that exactly one of them has right.
         difference: Its accuracy minus the first run's.
         interval: 95 % interval of the difference (Tango's score interval).
@@ -71,6 +87,7 @@ class Pair:
     """
 
     name: str
+    data: str
     flips: list[Flip]
     difference: float
     interval: tuple[float, float]
@@ -99,16 +116,19 @@ class Comparison:
     """What differs between runs.
 
     Args:
-        part: 'test' or 'val'.
+        part: 'test' or 'val', or 'out-of-fold'.
         count: Pictures that all runs have been measured on.
+        counts: Pictures of the part that each was measured on.
         runs: The runs, in the order given.
-        settings: Each setting with an effect that differs, with its value in each run.
+        settings: Each setting with an effect that differs, with its value in each run; None where it is not set or not
+            read.
         pairs: Each further run against the first.
         notes: What the reader of the figures must know, one sentence each.
     """
 
     part: str
     count: int
+    counts: list[int]
     runs: list[Contestant]
     settings: dict[str, list[Any]]
     pairs: list[Pair]
@@ -119,6 +139,7 @@ class Comparison:
         return {
             "part": self.part,
             "count": self.count,
+            "counts": self.counts,
             "runs": [{**asdict(run), "path": str(run.path)} for run in self.runs],
             "settings": self.settings,
             "comparisons": [

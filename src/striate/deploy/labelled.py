@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import torch
 
 from striate.core.errors import DataError, SettingsError
+from striate.core.paths import to_type
 from striate.core.spec import ImageSpec
+from striate.data.audit.finding import of
 from striate.data.cache import read_pictures
-from striate.data.class_names import listed, look_alikes, spelt_out
+from striate.data.class_names import MOST, listed, seen
 from striate.data.dataset import ImageDataset
 from striate.data.parallel import require_readable
 from striate.data.sources.scan import LAYOUT, Listing, ignored_summary, is_hidden, list_folder, part_name
@@ -86,9 +89,10 @@ def read_labelled(
         fix = "leave --part out" if "all" in parts else f"use --part {' or '.join(parts)}"
         raise SettingsError(f"the folder has no part '{chosen}'", where=root, fix=fix)
     listing = _list(parts[chosen])
+    notes = [*ignored_summary(listing.ignored), *not_asked_for([name for _, name, _ in listing.files], only)]
     if only:
         listing = listing.only_classes(only, least=1)
-    require_known([name for _, name, _ in listing.files], spec, parts[chosen])
+    require_known([name for _, name, _ in listing.files], spec, parts[chosen], root)
     decoded = read_pictures(parts[chosen], [path for _, _, path in listing.files], spec)
     errors = decoded.errors
     left_out = require_readable(errors, skip_bad)
@@ -100,7 +104,7 @@ def read_labelled(
     )
     if left_out:
         pictures = pictures.select(torch.tensor([error is None for error in errors]).nonzero().squeeze(1))
-    return Labelled(chosen, pictures, (*ignored_summary(listing.ignored), *left_out, *decoded.notes))
+    return Labelled(chosen, pictures, (*notes, *left_out, *decoded.notes))
 
 
 def _list(folder: Path) -> Listing:
@@ -113,20 +117,47 @@ def _list(folder: Path) -> Listing:
     return listing
 
 
-def require_known(names: Sequence[str], spec: ImageSpec, where: object) -> None:
-    """Refuse names of classes that the network does not have: DataError, all at once."""
+def not_asked_for(names: Sequence[str], only: Sequence[str]) -> list[str]:
+    """Return a sentence on the pictures that are left out as their classes were not asked for.
+
+    Args:
+        names: Each picture's class.
+        only: The classes that were asked for; all where there is none.
+    """
+    others = Counter(name for name in names if only and name not in only)
+    if not others:
+        return []
+    return [f"{of(others.total(), 'picture')} left out, of classes that were not asked for: {listed(sorted(others))}"]
+
+
+def require_known(names: Sequence[str], spec: ImageSpec, where: object, data: object) -> None:
+    """Refuse names of classes that the network does not have: DataError, all at once.
+
+    Args:
+        names: Of the classes, any number of times each.
+        spec: The network's.
+        where: What holds them, for the message.
+        data: What the user called the data, with which a part of the classes can be asked for.
+    """
     names = list(dict.fromkeys(names))
     unknown = [name for name in names if name not in spec.classes]
     if not unknown:
         return
     known = [name for name in names if name in spec.classes]
-    fix = f"leave their pictures out; its classes are {listed(spec.classes)}"
-    if known:
-        fix += f"; the others alone are  DATA:{','.join(known)}"
-    alike = [group for group in look_alikes([*unknown, *spec.classes]) if set(group) & set(unknown)]
+    alike = {name: ours for name in unknown for ours in spec.classes if seen(name) == seen(ours)}
+    fixes = []
     if alike:
-        fix = f"call them as the network does: {'; '.join(map(spelt_out, alike))}"
-    raise DataError(f"classes that the network does not know: {', '.join(unknown)}", where=where, fix=fix)
+        spelt = "; ".join(f"{ours!a}, not {name!a}" for name, ours in alike.items())
+        fixes.append(f"call them as the network does: {spelt}")
+    if known and len(known) <= MOST:
+        others = f"{data}:{','.join(known)}"
+        fixes.append(f"measure the others alone: {to_type(others)}")
+    if len(alike) < len(unknown):
+        fixes.append(f"the network's classes are {listed(spec.classes)}")
+    none = "" if known or alike else "; it knows none of these"
+    raise DataError(
+        f"classes that the network does not know: {', '.join(unknown)}{none}", where=where, fix="; ".join(fixes)
+    )
 
 
 def _unreadable(error: OSError) -> DataError:

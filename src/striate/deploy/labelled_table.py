@@ -18,7 +18,7 @@ from striate.data.sources.columns import SETTINGS as COLUMN_SETTINGS
 from striate.data.sources.columns import columns_read, find_columns
 from striate.data.sources.table import class_labels, read_rows, refuse
 from striate.data.table_file import Table, empty_rows, read_table
-from striate.deploy.labelled import BEST_FIRST, Labelled, require_known
+from striate.deploy.labelled import BEST_FIRST, Labelled, not_asked_for, require_known
 
 
 def has_parts(path: Path, settings: DataSettings) -> bool:
@@ -71,12 +71,14 @@ def read_labelled_table(
         raise SettingsError(f"the table has no part '{chosen}'", where=path, fix=fix)
     sets = rows.label_sets()
     wanted = [number for number, of in enumerate(rows.parts) if (of or "all") == chosen]
+    unasked: list[str] = []
     if only and not spec.multi_label:
+        unasked = not_asked_for([sets[number][0] for number in wanted], only)
         wanted = [number for number in wanted if sets[number][0] in only]
         missing = sorted(set(only) - {sets[number][0] for number in wanted})
         if missing:
             raise SettingsError(f"no picture of class {', '.join(missing)}", where=path, fix="leave these classes out")
-    require_known([name for number in wanted for name in sets[number]], spec, path)
+    require_known([name for number in wanted for name in sets[number]], spec, path, path)
     root = Path(os.path.abspath(path)).parent
     decoded = read_pictures(
         root if not any(map(os.path.isabs, rows.names)) else Path(root.anchor),
@@ -92,4 +94,5 @@ def read_labelled_table(
     )
     if left_out:
         pictures = pictures.select(torch.tensor([error is None for error in decoded.errors]).nonzero().squeeze(1))
-    return Labelled(chosen, pictures, (columns_read(table, columns), *empty_rows(table), *left_out, *decoded.notes))
+    notes = (columns_read(table, columns), *empty_rows(table), *unasked, *left_out, *decoded.notes)
+    return Labelled(chosen, pictures, notes)

@@ -15,6 +15,7 @@ from striate.core.paths import file_status, is_there, to_type, user_path
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
+from striate.data.audit.finding import of
 from striate.data.class_names import listed
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
@@ -23,7 +24,7 @@ from striate.data.sources.registry import locate_folder, subset_names
 from striate.data.table_file import is_table
 from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_labelled, require_known
 from striate.deploy.labelled_table import has_parts, read_labelled_table
-from striate.evaluation import Evaluation, evaluate
+from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.runs.atomic import replace_csv
 from striate.runs.folder import Run
@@ -98,11 +99,11 @@ def _without_pictures(result: Evaluation) -> list[str]:
     """Return a sentence on the classes that the figures say nothing of."""
     missing = [score.name for score in result.per_class if not score.count]
     told = len(result.per_class) - len(missing)
-    return (
-        [f"no picture of {listed(missing)}: figures are of {told:,} of {told + len(missing):,} classes"]
-        if missing
-        else []
-    )
+    if not missing:
+        return []
+    sentence = f"no picture of {listed(missing)}: figures are of {told:,} of {told + len(missing):,} classes"
+    answered = isinstance(result, SingleLabelEvaluation)  # of sets of classes each answer counts by itself
+    return [sentence + ("; to take a picture for one of the others is wrong" if answered else "")]
 
 
 def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
@@ -113,8 +114,9 @@ def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
     count = int(torch.isin(picture_hashes(labelled.pictures.images), trained).sum())
     if not count:
         return []
-    whole = f"{count:,} of {len(labelled.pictures):,} pictures"
-    return [f"{whole} are, pixel for pixel, ones the network was trained on: on them accuracy says little of new ones"]
+    whole = f"{count:,} of {of(len(labelled.pictures), 'picture')}"
+    are = "is, pixel for pixel, one" if count == 1 else "are, pixel for pixel, ones"
+    return [f"{whole} {are} the network was trained on: on them accuracy says little of new ones"]
 
 
 def _folder(data: str, data_dir: Path | None) -> tuple[Path, list[str]]:
@@ -214,7 +216,8 @@ def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
             where=splits.name,
             fix="measure on data of the same kind",
         )
-    require_known(list(pictures.classes), spec, splits.name)
+    data = (splits.source or splits.name).partition(":")[0]  # of a subset of a named data set its whole
+    require_known(list(pictures.classes), spec, splits.name, data)
     if not len(pictures):
         fix = f"use --part {' or '.join(name for name, other in parts.items() if len(other)) or 'of other data'}"
         raise DataError(f"no picture in the part '{chosen}'", where=splits.source or splits.name, fix=fix)

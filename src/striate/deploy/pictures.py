@@ -70,7 +70,10 @@ def picture_pixels(picture: Picture, spec: ImageSpec, where: str) -> Pixels:
 def _from_path(path: Path, spec: ImageSpec) -> Pixels:
     status = file_status(path, DataError)
     if status is None:
-        raise DataError("picture not found", where=path, fix="check the path")
+        fix = "check the path"
+        if any(letter in str(path) for letter in "*?["):
+            fix = "give the folder, or the pattern without quotes: the shell makes names of it where files match"
+        raise DataError("picture not found", where=path, fix=fix)
     if stat.S_ISDIR(status.st_mode):
         raise DataError("a folder, not a picture", where=path, fix="give the pictures in it")
     return decode(path, spec)

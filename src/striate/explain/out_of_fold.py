@@ -17,7 +17,8 @@ from striate.data.dataset import ImageDataset, Splits
 from striate.data.loader import in_order
 from striate.evaluation import evaluate
 from striate.models import build, place
-from striate.runs.folder import Run, RunConfig
+from striate.runs.config import RunConfig
+from striate.runs.folder import Run
 from striate.training.loop import train
 from striate.training.plan import Plan, make_plan
 from striate.version import __version__

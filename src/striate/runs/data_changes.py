@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 from striate.data.class_names import listed
 from striate.data.dataset import Splits
 from striate.data.duplicates import picture_hashes
+from striate.runs.ledger import used_files
 
 
 def data_changes(folder: Path, trained: Tensor, now: Splits) -> list[str]:
@@ -25,25 +24,16 @@ def data_changes(folder: Path, trained: Tensor, now: Splits) -> list[str]:
         trained: The hashes of the run's training pictures.
         now: The data as they are.
     """
-    before = _used(folder / "files.csv")
+    before = used_files(folder)
     if not before:
         return []
     parts = {name: part for part, pictures in now.parts().items() for name in pictures.names}
     seen = torch.isin(picture_hashes(now.train.images), trained).tolist()
-    other = [n for n, known in zip(now.train.names, seen, strict=True) if not known and before.get(n) == "train"]
+    trained_on = {name for name, file in before.items() if file.part == "train"}
+    other = [n for n, known in zip(now.train.names, seen, strict=True) if not known and n in trained_on]
     kinds = {
         "added": sorted(parts.keys() - before.keys()),
         "removed": sorted(before.keys() - parts.keys()),
         "with other pixels": sorted(other),
     }
     return [f"  {len(names):,} {kind}: {listed(names)}" for kind, names in kinds.items() if names]
-
-
-def _used(file: Path) -> dict[str, str]:
-    """Return the part of each picture that the run used, from its files.csv; nothing where that is not to be read."""
-    with (
-        suppress(OSError, csv.Error, KeyError),
-        open(file, newline="", encoding="utf-8", errors="surrogateescape") as opened,
-    ):
-        return {row["path"]: row["part"] for row in csv.DictReader(opened) if row["status"] in ("used", "fixed")}
-    return {}

@@ -5,6 +5,7 @@ environment.json  machine and versions
 metrics.jsonl     one line per epoch
 checkpoints/      step-000000123/ …, the newest two
 figures/          first-batch.png, what the network saw first
+time.json         how long all of it took, from the start of the command
 schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
 fixes.csv         the relabelling and exclusions that were asked for, as they were when the run began
@@ -18,11 +19,9 @@ predictions.csv   each measured picture with its (calibrated) probabilities, acc
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,76 +30,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 from safetensors.torch import load, save
 from torch import Tensor
 
-from striate.core.errors import DataError, ModelFileError, ResourceError, SettingsError
-from striate.core.paths import is_there, to_type, user_path
+from striate.core.errors import DataError, SettingsError
+from striate.core.paths import is_there
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import FileRecord, Splits
 from striate.data.fixes import Fixes, read_fixes
 from striate.data.sources import open_data
 from striate.data.sources.registry import locate_folder
-from striate.models import Architecture
 from striate.runs.atomic import naming_disk_errors, replace_csv, replace_file, sync_directory, write_durably
-from striate.runs.costs import Costs
+from striate.runs.config import NAME as CONFIG
+from striate.runs.config import RunConfig, read_config
 from striate.runs.data_changes import data_changes
-from striate.runs.estimate import Estimate
+from striate.runs.folds_folder import fold_runs, not_one_run
+from striate.runs.lock import hold
+from striate.runs.metrics import append_line, keep_before, read_lines
+from striate.runs.naming import claim, require_name
 from striate.runs.progress import Progress
+from striate.runs.spent import Spent, read_seconds
 
 HASHES = "train.safetensors"
 FIXES = "fixes.csv"
-LONGEST_NAME = 200  # bytes; file systems stop at 255
-MAY_CHANGE = frozenset({"device", "data_dir", "checkpoint_every"})  # settings without effect on the result
 _MACHINE = ("torch", "device_name", "threads", "device")
-_FORBIDDEN = re.compile(r"[\x00-\x1f/\\]|^\.|^-|\.tmp-|^\s*$")
-
-
-class RunConfig(BaseModel):
-    """The content of config.json: what was asked for, and everything that was chosen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    striate: str
-    data: str
-    fingerprint: str
-    settings: TrainSettings
-    given: Mapping[str, JsonValue] = Field(default_factory=dict)
-    architecture: Architecture
-    spec: ImageSpec
-    reasons: Mapping[str, str] = Field(default_factory=dict)
-    precision_race: Mapping[str, JsonValue] = Field(default_factory=dict)
-    costs: Costs | None = None
-    estimate: Estimate | None = None
-    fixes_sha256: str | None = None
-
-    @field_validator("settings")
-    @classmethod
-    def _complete(cls, settings: TrainSettings) -> TrainSettings:
-        length = "epochs" if settings.time_budget is None else "time_budget"
-        needed = () if settings.transfers else (length,)  # of pretrained weights the head alone may be trained
-        missing = [key for key in (*needed, "batch_size", "lr", "model") if getattr(settings, key) is None]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} not set")
-        return settings
-
-    @model_validator(mode="after")
-    def _planned(self) -> RunConfig:
-        if self.settings.time_budget is not None and self.costs is None:
-            raise ValueError("costs: a time budget was planned by them")
-        return self
-
-    def was_given(self, key: str, value: object) -> bool:
-        """Return whether the run was begun with this value of a setting, whatever the plan made of it."""
-        return key in self.given and self.given[key] == (str(value) if isinstance(value, Path) else value)
-
-    def digest(self) -> str:
-        """Return the SHA-256 of everything that decides the result: settings, network, pictures."""
-        text = self.settings.model_dump_json(exclude=set(MAY_CHANGE))
-        rest = self.model_dump_json(include={"architecture", "spec", "fingerprint"})
-        return hashlib.sha256((text + rest).encode()).hexdigest()
 
 
 class Run:
@@ -115,6 +69,7 @@ class Run:
         self.path = path
         self.config = config
         self.progress = Progress()
+        self.spent = Spent()
         self.stop_signal: int | None = None
         self.notes: list[str] = []
         self._unlock: weakref.finalize[..., Run] | None = None
@@ -137,13 +92,9 @@ class Run:
             SettingsError: The name is taken or is no folder name.
             ResourceError: The folder cannot be written.
         """
-        if name is not None and (_FORBIDDEN.search(name) or len(os.fsencode(name)) > LONGEST_NAME):
-            fix = f"use letters, digits, '-' and '_', {LONGEST_NAME} at most"
-            raise SettingsError("not a name for a run folder", where=repr(name), fix=fix)
-        if str(out).startswith("~"):  # what is left of it where there is no such user
-            raise SettingsError("no such user's home folder", where=out, fix="write the path out, or './~…'")
+        require_name(out, name)
         files = {
-            "config.json": config.model_dump_json(indent=1).encode(),
+            CONFIG: config.model_dump_json(indent=1).encode(),
             "environment.json": json.dumps(environment, indent=1).encode(),
         }
         if fixes is not None:
@@ -155,7 +106,7 @@ class Run:
                 for file, data in files.items():
                     write_durably(temporary / file, data)
                 sync_directory(temporary)
-                path = _claim(temporary, out, name, default_name)
+                path = claim(temporary, out, name, default_name)
                 sync_directory(out)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -171,20 +122,14 @@ class Run:
             SettingsError: There is no run here.
             ModelFileError: Its config.json is damaged.
         """
-        file = path / "config.json"
-        if not is_there(file):
+        if not is_there(path / CONFIG):
+            if runs := fold_runs(path):
+                what, fix = not_one_run(runs)
+                raise SettingsError(what, where=path, fix=fix)
             raise SettingsError(
                 "not a run folder (no config.json)", where=path, fix="give a folder made by striate train"
             )
-        try:
-            return cls(path, RunConfig.model_validate_json(file.read_bytes()))
-        except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(str(part) for part in problem["loc"])
-            reason = f"{place}: {problem['msg']}" if place else problem["msg"]
-            raise ModelFileError(
-                f"config.json is damaged or of another version ({reason})", where=path, fix="start a new run"
-            ) from None
+        return cls(path, read_config(path))
 
     @property
     def model_path(self) -> Path:
@@ -202,24 +147,18 @@ class Run:
         return self.model_path.is_file()
 
     @property
+    def seconds(self) -> float | None:
+        """What the finished run took, from the start of the command; None where its folder does not say."""
+        return read_seconds(self.path)
+
+    @property
     def spec(self) -> ImageSpec:
         """How pictures become inputs."""
         return self.config.spec
 
     def lock(self) -> None:
         """Hold the folder until it is released or forgotten; ResourceError where another process holds it."""
-        with naming_disk_errors(self.path / ".lock", 0):
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise ResourceError(
-                "another process is training in this run folder",
-                where=self.path,
-                fix="wait for it, or use another --name",
-            ) from None
-        self._unlock = weakref.finalize(self, os.close, descriptor)
+        self._unlock = weakref.finalize(self, os.close, hold(self.path))
         for leftover in self.path.glob("*.tmp-*"):  # of a write that was cut off
             leftover.unlink()
 
@@ -270,28 +209,17 @@ class Run:
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add one epoch's line to metrics.jsonl."""
-        text = json.dumps(line) + "\n"
-        with (
-            naming_disk_errors(self.path / "metrics.jsonl", len(text)),
-            open(self.path / "metrics.jsonl", "a") as file,
-        ):
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.path, line)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl; one that a kill or a disk has damaged is left out."""
-        file = self.path / "metrics.jsonl"
-        texts = file.read_bytes().splitlines() if file.exists() else []
-        return [line for text in texts if (line := _metrics_line(text)) is not None]
+        return read_lines(self.path)
 
     def keep_metrics_before(self, epoch: int) -> None:
         """Drop the lines of epochs that will be trained again after a resume (epochs count from 1)."""
-        kept = [line for line in self.metrics() if line["epoch"] < epoch]
-        missing = sorted(set(range(1, epoch)) - {line["epoch"] for line in kept})
+        missing = keep_before(self.path, epoch)
         if missing:
             self.notes.append(f"metrics.jsonl has no line of epoch {', '.join(map(str, missing))}")
-        replace_file(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def note_another_machine(self, now: Mapping[str, Any]) -> None:
         """Note where this machine differs from the one the run began on in what may change a result's last bits."""
@@ -325,68 +253,3 @@ class Run:
     def write_csv(self, name: str, header: list[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a CSV file into the folder, at once; odd bytes in file names survive."""
         replace_csv(self.path / name, chain([header], rows))
-
-
-def _claim(temporary: Path, out: Path, name: str | None, default_name: str) -> Path:
-    """Rename the prepared folder to its final name; the rename fails where a run is already there."""
-    number = 1
-    while True:
-        path = out / (name or (default_name if number == 1 else f"{default_name}-{number}"))
-        try:
-            if path.exists():  # an empty folder would be replaced silently
-                raise FileExistsError
-            temporary.rename(path)
-            return path
-        except OSError as error:
-            if not path.exists():
-                raise error
-            if name is not None:
-                raise SettingsError(
-                    "run folder exists",
-                    where=path,
-                    fix=f"use another --name, or go on with  {to_type('striate', 'train', '--resume', path)}",
-                ) from None
-            number += 1
-
-
-def _metrics_line(text: bytes) -> dict[str, Any] | None:
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and isinstance(line.get("epoch"), int) else None
-
-
-def folder_name(data: str) -> str:
-    """Return a run's default name from what the user called the data: 'cifar10:cat,dog' → 'cifar10-cat-dog'."""
-    path = user_path(data)
-    here = path.resolve() if is_there(path) else None
-    base = data if here is None else here.name if here.is_dir() else here.stem  # of a table without its suffix
-    return re.sub(r"[^\w.-]+", "-", base).strip("-.") or "run"
-
-
-def newest_unfinished(out: Path) -> Path:
-    """Return the unfinished run in `out` that was changed last and that no process is training.
-
-    Raises:
-        SettingsError: There is none.
-    """
-    candidates = [path.parent for path in out.glob("*/config.json")]
-    ends = ("model.safetensors", "diverged.json")
-    unfinished = [path for path in candidates if not any((path / end).exists() for end in ends)]
-    free = [path for path in unfinished if not _is_held(path)]
-    if not free:
-        held = f" ({len(unfinished)} are being trained now)" if unfinished else ""
-        raise SettingsError(f"no unfinished run to resume{held}", where=out, fix="name one: --resume RUN")
-    return max(free, key=lambda path: path.stat().st_mtime)
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with open(path / ".lock", "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no lock yet, or not ours to open: resuming it will tell
-        return False
-    return False

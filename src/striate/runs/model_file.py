@@ -25,6 +25,7 @@ from striate.evaluation.unknown import Detector
 from striate.models import Architecture, Classifier, build, place
 from striate.models.last_layer import BANK
 from striate.runs.atomic import replace_file
+from striate.runs.folds_folder import fold_runs, not_one_run
 from striate.version import __version__
 
 FORMAT = 2  # 2: with calibration, which readers of 1 would not obey
@@ -186,6 +187,9 @@ def _find(path: Path) -> Path:
 
 def _missing(file: Path) -> ModelFileError:
     run = file.parent
+    if file.name == NAME and (runs := fold_runs(run)):
+        what, fix = not_one_run(runs)
+        return ModelFileError(what, where=run, fix=fix)
     if file.name != NAME or file_status(run / "config.json", ModelFileError) is None:
         return ModelFileError("no model file here", where=file, fix=_FIX)
     if file_status(run / "diverged.json", ModelFileError) is not None:

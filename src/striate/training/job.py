@@ -19,8 +19,12 @@ from striate.data.duplicates import picture_hashes
 from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import from_logits, prediction_header, prediction_rows
 from striate.models import Classifier
-from striate.runs.folder import MAY_CHANGE, Run, RunConfig, folder_name
+from striate.runs.config import MAY_CHANGE, RunConfig
+from striate.runs.folder import Run
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
+from striate.runs.naming import folder_name
+from striate.runs.spent import NAME as TIME
+from striate.runs.spent import Spent
 from striate.training.calibrate import Learned, calibrate
 from striate.training.interrupt import at_once, finishing_the_step
 from striate.training.known import Known
@@ -49,6 +53,7 @@ class Job:
         self.model = model
         self.run = run
         self.is_new = is_new
+        self.run.spent = Spent(started)
         self.budget = budget_of(self.plan, started)
         self._known = Known()
 
@@ -123,6 +128,7 @@ class Job:
             data=self.data.name,
             calibration=learned.calibration,
         )
+        self.run.write_json(TIME, {"seconds": self.run.spent.seconds()})
         save_model(self.run.model_path, self.model, card, learned.detector)
 
 

@@ -122,6 +122,7 @@ class TrainingState:
             "reached": self.reached,
             "schedule": self.schedule.pieces,
             "budget": None if self.budget is None else self.budget.state(),
+            "spent": run.spent.seconds(),
             "digest": run.config.digest(),
         }
         save_checkpoint(run.checkpoints, Checkpoint(self.step, tensors, state))
@@ -164,4 +165,5 @@ class TrainingState:
         self.schedule.load(checkpoint.state["schedule"])
         if self.budget is not None:
             self.budget.load(checkpoint.state["budget"])
+        run.spent.before = checkpoint.state.get("spent", 0.0)  # older versions did not count it
         run.keep_metrics_before(self.epoch + 1)

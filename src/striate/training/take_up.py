@@ -8,7 +8,8 @@ from striate.core.errors import SettingsError
 from striate.core.paths import is_there, to_type
 from striate.core.settings import TrainSettings
 from striate.data.sources.registry import source_of
-from striate.runs.folder import MAY_CHANGE, Run
+from striate.runs.config import MAY_CHANGE
+from striate.runs.folder import Run
 from striate.training.job import Job, prepare, resume
 
 

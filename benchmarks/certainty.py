@@ -73,7 +73,7 @@ def read_certainty(evaluation: Mapping[str, Any], seed: int) -> Certainty:
         ece_before=calibration["before"]["ece"],
         ece_after=calibration["after"]["ece"],
         accepted=accepted["coverage"],
-        error=None if accepted["accuracy"] is None else 1 - accepted["accuracy"],
+        error=(accepted["count"] - accepted["correct"]) / accepted["count"] if accepted["count"] else None,
         error_interval_95=(1 - high, 1 - low),
     )
 

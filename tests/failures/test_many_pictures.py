@@ -63,6 +63,7 @@ def test_the_line_fits_the_terminal_and_says_how_far_it_is(reading: Reading, wid
     console.print(ReadingLine(reading))
     (line,) = console.file.getvalue().splitlines()
     assert len(line) <= width
+    assert ReadingLine(Reading(fetched="https://hub/w.pth")).text(80) == "fetching https://hub/w.pth"
     text = ReadingLine(reading).text(200)
     if reading.done:
         assert "25,000 of 100,000" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from striate.core.errors import ModelFileError
 from striate.models import MODELS, Architecture, build
-from striate.models.pretrained import adapt_first_layer, head_names, load_weights
+from striate.models.contract import Classifier
+from striate.models.pretrained import Transfer, adapt_first_layer, head_names, load_tensors, read_weights
 
 from ..canary import Canary
 
@@ -64,6 +66,11 @@ def written(file: Path, state: dict[str, Tensor]) -> Path:
     return file
 
 
+def load_weights(model: Classifier, file: Path) -> Transfer:
+    """Load a file into a network as `Pretrained.load` does."""
+    return load_tensors(model, read_weights(file), file)
+
+
 def resnet18(classes: int = 1000) -> nn.Module:
     torch.manual_seed(7)
     return torchvision.models.resnet18(weights=None, num_classes=classes).eval()
@@ -94,6 +101,34 @@ def test_colour_weights_of_other_classes_load_into_a_grey_network_and_it_is_said
     grey = torch.randn(2, 1, 65, 65)
     with torch.no_grad():
         torch.testing.assert_close(model(grey), reference(grey.repeat(1, 3, 1, 1)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_pickle_of_another_protocol_is_read_without_a_warning(tmp_path, protocol):
+    state = {"a.weight": torch.arange(6.0).reshape(2, 3)}
+    torch.save(state, tmp_path / "weights.pth", pickle_protocol=protocol)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_weights(tmp_path / "weights.pth")
+    assert torch.equal(found["a.weight"], state["a.weight"])
+
+
+def test_a_protocol_that_cannot_be_read_is_told(tmp_path):
+    torch.save({"a.weight": torch.ones(2)}, tmp_path / "weights.pth", pickle_protocol=4)
+    with pytest.raises(ModelFileError, match="pickled by a protocol"):
+        read_weights(tmp_path / "weights.pth")
+
+
+def test_a_torchscript_program_is_refused_in_our_words(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of scripting itself
+        torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "weights.pt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ModelFileError, match="TorchScript program") as caught:
+            read_weights(tmp_path / "weights.pt")
+    assert "state dict alone" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext", "test_efficientnet"])

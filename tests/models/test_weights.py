@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 import torchvision
 
 from striate.core.errors import ModelFileError, ResourceError, SettingsError
+from striate.data.reading import READING
 from striate.models import weights as weights_module
 from striate.models.weights import LITE0_SIDE, fetch, find_pretrained, lite0
 
@@ -85,6 +88,28 @@ def test_timms_hub_that_cannot_be_reached_says_which_file_to_give(monkeypatch):
         find_pretrained("timm/resnet18")
     assert "https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors" in str(caught.value)
     assert "--pretrained FILE --model timm/resnet18" in str(caught.value)
+
+
+def test_a_hubs_retries_and_warnings_are_not_the_users(monkeypatch, capfd):
+    """The library logs through a handler of its own, on stderr; what it says comes once, in our error."""
+    seen = []
+
+    def retrying(*_: str) -> str:
+        seen.append(READING.fetched)
+        for seconds in (1, 2):
+            logging.getLogger("huggingface_hub.utils._http").warning("Retrying in %ss [Retry 1/5].", seconds)
+        warnings.warn("unauthenticated", stacklevel=1)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", retrying)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(ResourceError, match="ConnectionError"):
+            find_pretrained("timm/resnet18")
+    assert (told, capfd.readouterr().err) == ([], "")
+    assert seen == ["https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors"]
+    assert READING.fetched == ""
+    assert logging.getLogger("huggingface_hub.utils._http").isEnabledFor(logging.WARNING), "as before"
 
 
 def test_what_a_hub_sent_is_compared_with_the_checksum_in_its_name(tmp_path):

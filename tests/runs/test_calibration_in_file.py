@@ -17,7 +17,7 @@ from striate.evaluation.calibration import Calibration
 from striate.evaluation.unknown import Detector, UnknownRule
 from striate.models import Architecture, build
 from striate.models.last_layer import BANK
-from striate.models.pretrained import load_weights
+from striate.models.pretrained import load_tensors, read_weights
 from striate.runs.model_file import ModelCard, load_model, save_model
 
 RULE = UnknownRule(layer="classifier", threshold=0.1, false_alarms=0.01, count=300)
@@ -121,6 +121,6 @@ def test_weights_are_taken_from_such_a_file_without_what_is_no_weight(parts, tmp
     save_model(tmp_path / "m.safetensors", model, card, detector)
     assert BANK in load_file(tmp_path / "m.safetensors")
     other = build(card.architecture, card.spec)
-    transfer = load_weights(other, tmp_path / "m.safetensors")
+    transfer = load_tensors(other, read_weights(tmp_path / "m.safetensors"), tmp_path / "m.safetensors")
     assert transfer.left_out == ()
     assert all(torch.equal(a, b) for a, b in zip(other.parameters(), model.parameters(), strict=True))

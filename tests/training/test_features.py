@@ -66,7 +66,7 @@ def test_in_bfloat16_they_are_nearly_the_same(make_spec):
 
 
 def test_every_batch_is_reported(make_spec, monkeypatch):
-    monkeypatch.setattr(features_module, "BATCH", 2)
+    monkeypatch.setattr(features_module, "comfortable_batch", lambda model, spec: 2)
     model, spec = network(make_spec, "fast")
     told: list[int] = []
     picture_features(model, pictures(), spec, cache=False, after=told.append)

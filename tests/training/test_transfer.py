@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import striate
+from striate.cli.main import main
 from striate.core.errors import Interrupted, ModelFileError, SettingsError, StriateError
 from striate.core.settings import TrainSettings
 from striate.evaluation import evaluate
@@ -67,7 +68,7 @@ def test_photographs_are_transferred_to_unasked_and_it_is_said_why(make) -> None
     job = make()
     assert job.settings.pretrained == "lite0"
     assert job.settings.epochs is None
-    assert "pretrained: lite0 (photographs, and its weights are at hand)" in job.plan.lines()[1]
+    assert "pretrained: lite0 (of ImageNet; photographs, and its weights are at hand)" in job.plan.lines()[1]
     assert "a linear head on frozen features" in job.plan.lines()[2]
     assert (job.run.spec.mean, job.run.spec.std) == ((0.5,) * 3, (0.5,) * 3)
     assert job.run.spec.input_shape == (3, 128, 128)
@@ -290,6 +291,75 @@ def test_a_run_of_ours_is_taken_over_with_its_network_size_and_normalisation(mak
     assert {name for name in old if not torch.equal(old[name], new[name])} == {"classifier.weight", "classifier.bias"}
     assert head.val_accuracy is not None
     assert head.val_accuracy > 0.8
+
+
+def test_weights_of_small_grey_pictures_are_not_taken_for_photographs_without_a_word(
+    make, make_job, tmp_path, capsys
+) -> None:
+    base = make_job("base", epochs=1, model="fast")
+    base.complete()
+    photographs(tmp_path / "photos")
+    (said,) = make("second", pretrained=str(base.run.path)).data.notes
+    assert said.startswith(f"{base.run.path}: they come from grey pictures, so the colours of these are not seen")
+    assert "they come from pictures of 8 pixels, and these, which have 64 or more, are read at 8" in said
+    assert "--pretrained lite0 or none" in said
+    (said,) = make("larger", pretrained=str(base.run.path), img_size=16, channels=1).data.notes
+    assert "come from grey" not in said
+    assert "are read at 16" in said
+    assert make("own", data="digits:3,5", pretrained=str(base.run.path), first=60).data.notes == base.data.notes
+    assert main(["train", str(tmp_path / "photos"), "--pretrained", str(base.run.path), "--dry-run"]) == 0
+    assert capsys.readouterr().err.count("they come from grey pictures") == 1
+
+
+@needs_lite0
+def test_weights_of_photographs_need_no_word(make) -> None:
+    assert list(make(pretrained="lite0").data.notes) == []
+
+
+@needs_lite0
+def test_a_run_that_only_fits_a_head_records_only_what_it_read(make) -> None:
+    job = make()
+    settings = json.loads((job.run.path / "config.json").read_bytes())["settings"]
+    assert not {"epochs", "lr", "optimizer", "batch_size", "flip", "mixup", "checkpoint_every"} & settings.keys()
+    assert {"img_size", "views", "balance", "model", "pretrained", "seed"} <= settings.keys()
+    assert {"lr", "batch_size", "flip", "label_smoothing"} & job.run.config.reasons.keys() == set()
+    assert Run.open(job.run.path).config == job.run.config
+    tuned = make("tuned", epochs=1)
+    settings = json.loads((tuned.run.path / "config.json").read_bytes())["settings"]
+    assert (settings["epochs"], settings["lr"], settings["batch_size"]) == (1, 2e-4, 16)
+
+
+@needs_lite0
+def test_what_a_head_takes_is_not_what_training_takes(make) -> None:
+    """Nothing is kept for a backward pass, and there are no checkpoints: the folder holds one copy of the weights."""
+    head, tuned = make().run, make("tuned", epochs=1).run
+    assert head.config.estimate.disk < 2 * 19e6 < tuned.config.estimate.disk
+    assert head.config.estimate.memory < tuned.config.estimate.memory
+    job = make("told")
+    job.complete()
+    taken = sum(file.stat().st_size for file in job.run.path.rglob("*") if file.is_file())
+    assert taken < job.run.config.estimate.disk < 1.5 * taken
+
+
+@needs_lite0
+def test_a_time_in_which_no_features_fit_is_refused_at_once(make, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(outlook, "seconds_of_features", lambda *_, **__: 100.0)
+    monkeypatch.setattr(outlook, "probe", lambda *_: pytest.fail("no step is tried"))
+    with pytest.raises(SettingsError, match=r"30.0 s are too short here.*features of all pictures take") as caught:
+        make(time_budget=30)
+    least = int(str(caught.value).partition("--time-budget ")[2].partition("s")[0])
+    assert least > 100
+    assert "--img-size" in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+@needs_lite0
+def test_a_time_in_which_the_head_alone_fits_says_so_in_the_plan(make, monkeypatch) -> None:
+    monkeypatch.setattr(outlook, "seconds_of_features", lambda *_, **__: 590.0)
+    job = make(time_budget=600)
+    assert "fine-tuning only if enough of the 10:00 is left, which is not expected" in job.plan.lines()[2]
+    assert job.plan.costs.features == 590.0
+    assert "frozen features take 9:50" in job.plan.reasons["epochs"]
 
 
 @needs_lite0

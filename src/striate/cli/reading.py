@@ -28,6 +28,8 @@ class ReadingLine:
 
     def text(self, width: int) -> str:
         """Return the line for a terminal of `width` columns; nothing while nothing is read."""
+        if self.reading.fetched:
+            return f"fetching {self.reading.fetched}"
         total, done = self.reading.total, self.reading.done
         if not total:
             return f"looking for pictures: {self.reading.found:,}" if self.reading.found else ""

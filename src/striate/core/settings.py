@@ -268,6 +268,11 @@ class TrainSettings(
         20.0, ge=0, description="Seconds between checkpoints within a run; 0: after every step"
     )
 
+    @property
+    def only_head(self) -> bool:
+        """Whether a linear head on frozen features is all that these settings, once complete, train."""
+        return self.transfers and (self.freeze or (self.epochs is None and self.time_budget is None))
+
 
 GROUPS: dict[str, type[Settings]] = {
     "Data": DataSettings,
@@ -278,6 +283,11 @@ GROUPS: dict[str, type[Settings]] = {
     "Machine": MachineSettings,
 }
 
+
+# what only training in steps reads; a head on frozen features does not
+READ_IN_STEPS = frozenset(
+    {*AugmentSettings.model_fields, *OptimizerSettings.model_fields, "dropout", "checkpoint_every", "unfreeze"}
+) - {"balance"}
 
 # what is read by some choices alone: setting → the choice and its values that read it
 READ_BY: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -213,6 +213,7 @@ class Splits:
         resize: How the pictures would best become square, where the source has looked at their shapes.
         test_share: Share of the pictures that was held out for test, where it was.
         notes: What was done to the data on the way, one sentence each.
+        own_side: Pixels of the side that pictures in files would be read at where nothing is said.
     """
 
     name: str
@@ -227,6 +228,7 @@ class Splits:
     notes: Sequence[str] = field(default_factory=tuple)
     resize: ResizeChoice | None = None
     test_share: float | None = None
+    own_side: int | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

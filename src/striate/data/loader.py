@@ -193,12 +193,6 @@ class Loader:
         return permutation(self.seed, epoch, len(self.data))
 
 
-def comfortable_batch(spec: ImageSpec) -> int:
-    """Return how many pictures to pass at once where no gradient is needed: up to 500, fewer of large ones."""
-    _, height, width = spec.input_shape
-    return max(1, min(500, 2**22 // (height * width)))
-
-
 def in_order(data: ImageDataset, spec: ImageSpec, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Yield the normalised pictures of a part in their own order, unaugmented, for evaluation.
 

@@ -20,12 +20,14 @@ class Reading:
         found: Picture files found since listing began; none is being listed where it is 0.
         total, done: Files to be decoded and those that are; none are being decoded where the total is 0.
         started: When decoding began (time.monotonic).
+        fetched: The address that is being fetched; nothing is where it is empty.
     """
 
     found: int = 0
     total: int = 0
     done: int = 0
     started: float = 0.0
+    fetched: str = ""
 
     @contextmanager
     def listing(self) -> Iterator[None]:
@@ -35,6 +37,15 @@ class Reading:
             yield
         finally:
             self.found = 0
+
+    @contextmanager
+    def fetching(self, address: str) -> Iterator[None]:
+        """Say that a file is fetched from this address."""
+        self.fetched = address
+        try:
+            yield
+        finally:
+            self.fetched = ""
 
     @contextmanager
     def decoding(self, total: int) -> Iterator[None]:

@@ -14,7 +14,7 @@ from striate.data.audit.finding import of
 from striate.data.dataset import SEPARATOR
 from striate.deploy.compared import OUT_OF_FOLD, Compared, read_compared
 from striate.deploy.comparison import Comparison, Contestant, Flip, Pair
-from striate.deploy.differences import REMEDY, compare_data, differing_settings, trains_head_alone, why_apart
+from striate.deploy.differences import REMEDY, compare_data, differing_settings, why_apart
 from striate.deploy.labelled import BEST_FIRST
 from striate.deploy.matching import match
 from striate.evaluation.metrics import ClassScore, scores_from_counts, wilson_interval
@@ -191,7 +191,7 @@ def _contestant(run: Compared, said: Sequence[Classes], truth: Sequence[Classes]
         pictures=run.pictures(),
         network=config.architecture.name + options + (" one logit" if config.architecture.one_logit else ""),
         pretrained=settings.pretrained if settings.transfers else None,
-        head_alone=trains_head_alone(settings),
+        head_alone=settings.only_head,
         ends_with_head=run.ends_with_head(),
         folds=len(run.runs),
         side=run.first.spec.picture_shape[1:],

@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from striate.core.settings import READ_BY, AugmentSettings, OptimizerSettings, TrainSettings
+from striate.core.settings import READ_BY, READ_IN_STEPS, TrainSettings
 from striate.data.audit.finding import of
 from striate.deploy.compared import Compared
 from striate.runs.answers import read_answers
 from striate.runs.config import MAY_CHANGE
 from striate.runs.ledger import used_files
 
-_OF_STEPS = frozenset({*AugmentSettings.model_fields, *OptimizerSettings.model_fields, "dropout", "unfreeze"}) - {
-    "balance"
-}  # settings that training by steps reads, and a head on frozen features does not
 # what decides which pictures are held out, besides the pictures themselves
 _HOLDING_OUT = ("val_share", "test_share", "folds", "fold", "group", "group_column", "split_column", "first")
-
-
-def trains_head_alone(settings: TrainSettings) -> bool:
-    """Return whether only a head on frozen pretrained features was fitted."""
-    return settings.transfers and (settings.freeze or (settings.epochs is None and settings.time_budget is None))
 
 
 def differing_settings(compared: Sequence[Compared]) -> dict[str, list[Any]]:
@@ -43,8 +35,8 @@ def differing_settings(compared: Sequence[Compared]) -> dict[str, list[Any]]:
 def _read_settings(settings: TrainSettings) -> dict[str, Any]:
     """Return the settings with an effect that the run read."""
     unread = {key for key, (choice, readers) in READ_BY.items() if getattr(settings, choice) not in readers}
-    if trains_head_alone(settings):
-        unread |= _OF_STEPS
+    if settings.only_head:
+        unread |= READ_IN_STEPS
     return settings.model_dump(mode="json", exclude=unread | MAY_CHANGE)
 
 

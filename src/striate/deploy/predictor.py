@@ -17,11 +17,12 @@ from striate.core.errors import DataError, SettingsError
 from striate.core.paths import user_path
 from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
-from striate.data.loader import comfortable_batch, normalize
+from striate.data.loader import normalize
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import confidence, decide, to_probabilities
 from striate.evaluation.unknown import logits_and_scores
+from striate.models.batch import comfortable_batch
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
 
 
@@ -145,7 +146,7 @@ class Predictor:
     def outcomes(self, pictures: Picture | Iterable[Picture]) -> Iterator[Prediction | DataError]:
         """Yield, in order, each picture's prediction, or the error that says why there is none."""
         numbered = enumerate(several(pictures))
-        while batch := list(islice(numbered, comfortable_batch(self.spec))):
+        while batch := list(islice(numbered, comfortable_batch(self.model, self.spec))):
             names = [picture_name(picture, number) for number, picture in batch]
             pixels = [self._try_pixels(picture, name) for (_, picture), name in zip(batch, names, strict=True)]
             usable = [one for one in pixels if not isinstance(one, DataError)]

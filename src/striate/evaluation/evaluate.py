@@ -12,7 +12,7 @@ from torch import Tensor
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset, label_texts
 from striate.data.duplicates import picture_hashes
-from striate.data.loader import comfortable_batch, in_order
+from striate.data.loader import in_order
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import decide, is_right, to_probabilities
 from striate.evaluation.macro import balanced_loss
@@ -20,6 +20,7 @@ from striate.evaluation.metrics import class_scores, confusion_matrix, top_k_acc
 from striate.evaluation.multi_label import label_scores, macro_f1, micro_f1
 from striate.evaluation.result import Evaluation, MultiLabelEvaluation, SingleLabelEvaluation
 from striate.evaluation.unknown import Detector, logits_and_scores
+from striate.models.batch import comfortable_batch
 from striate.models.contract import Classifier, evaluating
 
 TOP_K = 5
@@ -46,7 +47,7 @@ def evaluate(
     device = next(model.parameters()).device
     logits, scores = [], []
     with evaluating(model), torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for images in in_order(data, spec, batch_size or comfortable_batch(spec), device):
+        for images in in_order(data, spec, batch_size or comfortable_batch(model, spec), device):
             some, theirs = logits_and_scores(model, images, spec, detector)
             logits.append(some.cpu())
             scores += [] if theirs is None else [theirs.cpu()]

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
-from striate.data.loader import comfortable_batch, in_order
+from striate.data.loader import in_order
 from striate.evaluation.views import view_logits
+from striate.models.batch import comfortable_batch
 from striate.models.contract import Classifier, evaluating
 from striate.models.last_layer import inputs_of, last_linear
 
@@ -89,7 +90,7 @@ def make_detector(
         spec: How they become inputs.
         features: What the last linear layer sees of them, float32 N F, where that is known.
     """
-    device = next(model.parameters()).device
+    device, batch_size = next(model.parameters()).device, comfortable_batch(model, spec)
     with evaluating(model), torch.inference_mode():
         first = next(in_order(data.first(1), spec, 1, device))
         layer = last_linear(model, first)
@@ -99,7 +100,7 @@ def make_detector(
             model(first)
             count = min(BANK_PICTURES, max(1, BANK_VALUES // seen.pop().shape[1]), len(data))
             if features is None:
-                for images in _spread(data, count, spec, device):
+                for images in _spread(data, count, spec, batch_size, device):
                     model(images)
             else:
                 seen.append(features[torch.arange(count) * len(data) // count])
@@ -107,9 +108,9 @@ def make_detector(
     return Detector(layer, bank) if bool(bank.isfinite().all()) else None
 
 
-def _spread(data: ImageDataset, count: int, spec: ImageSpec, device: torch.device) -> Iterator[Tensor]:
+def _spread(data: ImageDataset, count: int, spec: ImageSpec, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Yield network inputs of evenly spread pictures, without a copy of all of them."""
-    for chosen in (torch.arange(count) * len(data) // count).split(comfortable_batch(spec)):
+    for chosen in (torch.arange(count) * len(data) // count).split(batch_size):
         yield from in_order(data.select(chosen), spec, len(chosen), device)
 
 
@@ -137,7 +138,7 @@ def unknown_scores(model: Classifier, data: ImageDataset, spec: ImageSpec, detec
     with evaluating(model), torch.inference_mode():
         scores = [
             logits_and_scores(model, images, alone, detector)[1]
-            for images in in_order(data, spec, comfortable_batch(spec), device)
+            for images in in_order(data, spec, comfortable_batch(model, spec), device)
         ]
     return torch.cat([one.cpu() for one in scores if one is not None])
 

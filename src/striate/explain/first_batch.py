@@ -24,7 +24,6 @@ from striate.explain.lettering import printable
 from striate.runs.atomic import replace_file
 from striate.training.job import Job
 from striate.training.resizing import Resizing
-from striate.training.transfer_plan import fine_tunes
 
 NAME = "first-batch.png"
 SHOWN, COLUMNS = 32, 8
@@ -40,13 +39,13 @@ def save_first_batch(job: Job) -> Path:
         ResourceError: The folder cannot be written.
     """
     settings, spec = job.settings, job.run.spec
-    if settings.transfers and not fine_tunes(settings):  # a head is fitted to the pictures as they are
+    batch_size = settings.batch_size or SHOWN
+    if settings.only_head:  # which is fitted to the pictures as they are
         settings = settings.with_values(**AugmentSettings(flip=False, shift=0, small_until=0.0).model_dump())
-    assert settings.batch_size is not None
     sampled = settings.balance == "sampling"
     cpu = torch.device("cpu")
-    loader = Loader(job.data.train, spec, settings, settings.batch_size, settings.seed, cpu, sampled)
-    batch = loader.first(settings.batch_size if settings.mixup or settings.cutmix else SHOWN)
+    loader = Loader(job.data.train, spec, settings, batch_size, settings.seed, cpu, sampled)
+    batch = loader.first(batch_size if settings.mixup or settings.cutmix else SHOWN)
     images = Resizing(settings.small_until or 0.0, spec.input_shape[1:]).apply(batch.images[:SHOWN], 0.0)
     sheet = draw(images, captions(batch, spec.classes)[:SHOWN], spec)
     path = job.run.path / "figures" / NAME

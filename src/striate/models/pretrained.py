@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from striate.core.errors import ModelFileError
 from striate.models.contract import Classifier
 from striate.models.last_layer import BANK
+from striate.models.quiet import quiet
 
 # classifiers beside the last one, which GoogLeNet and Inception have for training only
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
@@ -60,20 +61,6 @@ def adapt_first_layer(weights: Mapping[str, Tensor], name: str, channels: int) -
         return dict(weights)
     summed = filters.sum(1, keepdim=True)
     return {**weights, name: (summed / channels).repeat(1, channels, 1, 1)}
-
-
-def load_weights(model: Classifier, file: Path) -> Transfer:
-    """Load the state dict in a file into a network (see `load_tensors`).
-
-    Args:
-        model: The network; unchanged if an error is raised.
-        file: A .safetensors file, or a .pth, .pt or .bin file with nothing but tensors in it.
-
-    Raises:
-        ModelFileError: No such file, not a state dict, values that are not finite, or weights of another
-            network: the first five are named.
-    """
-    return load_tensors(model, read_weights(file), file)
 
 
 def load_tensors(model: Classifier, tensors: Mapping[str, Tensor], where: object) -> Transfer:
@@ -144,19 +131,32 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             content: Any = load_file(file)
         elif file.suffix in PICKLED:
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            with quiet():  # torch warns of pickle protocols that it then reads without trouble
+                content = torch.load(file, map_location="cpu", weights_only=True)
         else:
             known = ", ".join((".safetensors", *PICKLED))
             raise ModelFileError(f"weights are read from {known} files", where=file, fix="give such a file")
     except ModelFileError:
         raise
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as error:
+        if "Unsupported operand" in str(error):
+            raise ModelFileError(
+                "refused: pickled by a protocol that cannot be read without the risk of running code",
+                where=file,
+                fix="save the state dict with torch.save as it is, best as .safetensors",
+            ) from None
         raise ModelFileError(
             "refused: there is more than tensors in it, and unpickling that could run code",
             where=file,
             fix="save the state dict alone, best as .safetensors",
         ) from None
     except Exception as error:  # the parsers' own exceptions are not public
+        if "TorchScript" in str(error):
+            raise ModelFileError(
+                "refused: a TorchScript program, of which the weights are a part only",
+                where=file,
+                fix="save the state dict alone, best as .safetensors",
+            ) from None
         raise ModelFileError(
             f"damaged, or not a file of weights ({error})", where=file, fix="take another copy"
         ) from None

@@ -23,6 +23,7 @@ from striate.core.errors import SettingsError
 from striate.core.registry import nearest
 from striate.models.contract import MODELS, Classifier, Factory, evaluating
 from striate.models.norm import replace_batch_norms
+from striate.models.quiet import quiet
 
 PREFIX = "timm/"
 MOST_OTHER_TOKENS = 16
@@ -253,12 +254,13 @@ def _refuse_unseen_edges(name: str, net: Any, input_shape: tuple[int, int, int])
 
 def _create(name: str, input_shape: tuple[int, int, int], classes: int, options: dict[str, Any]) -> nn.Module:
     given = {"pretrained": False, "num_classes": classes, "in_chans": input_shape[0], **options}
-    try:
-        net: nn.Module = timm.create_model(name, img_size=input_shape[1:], **given)
-    except TypeError as error:
-        if "img_size" not in str(error):
-            raise
-        net = timm.create_model(name, **given)  # it takes every size
+    with quiet("timm"):  # of names that have changed
+        try:
+            net: nn.Module = timm.create_model(name, img_size=input_shape[1:], **given)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            net = timm.create_model(name, **given)  # it takes every size
     return net
 
 

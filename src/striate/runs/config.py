@@ -5,11 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from striate.core.errors import ModelFileError
-from striate.core.settings import TrainSettings
+from striate.core.settings import READ_IN_STEPS, TrainSettings
 from striate.core.spec import ImageSpec
 from striate.models import Architecture
 from striate.runs.costs import Costs
@@ -41,11 +51,16 @@ class RunConfig(BaseModel):
     @classmethod
     def _complete(cls, settings: TrainSettings) -> TrainSettings:
         length = "epochs" if settings.time_budget is None else "time_budget"
-        needed = () if settings.transfers else (length,)  # of pretrained weights the head alone may be trained
-        missing = [key for key in (*needed, "batch_size", "lr", "model") if getattr(settings, key) is None]
+        needed = ("model",) if settings.only_head else (length, "batch_size", "lr", "model")
+        missing = [key for key in needed if getattr(settings, key) is None]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
         return settings
+
+    @field_serializer("settings")
+    def _what_was_read(self, settings: TrainSettings) -> dict[str, Any]:
+        """Leave out what a run that only fits a head does not read; on reading it gets its usual value again."""
+        return settings.model_dump(mode="json", exclude=set(READ_IN_STEPS) if settings.only_head else None)
 
     @model_validator(mode="after")
     def _planned(self) -> RunConfig:

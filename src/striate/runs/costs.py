@@ -13,6 +13,7 @@ class Costs(BaseModel):
         small_step: One with the smaller pictures that the run begins with; None where it does not.
         small_until: Share of the run that sees these.
         validation: One validation; 0 where there is no validation part.
+        features: Frozen features of all pictures, before the first step; 0 where nothing was pretrained.
         finish: Measuring the trained network on all held-out parts, and writing everything.
         epoch_steps: Steps of an epoch.
         validate_every: The validation part is measured after every so many epochs.
@@ -25,6 +26,7 @@ class Costs(BaseModel):
     small_step: float | None = Field(None, gt=0)
     small_until: float = Field(0.0, ge=0, lt=1)
     validation: float = Field(ge=0)
+    features: float = Field(0.0, ge=0)
     finish: float = Field(ge=0)
     epoch_steps: int = Field(ge=1)
     validate_every: int = Field(1, ge=1)

@@ -19,7 +19,6 @@ predictions.csv   each measured picture with its (calibrated) probabilities, acc
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil

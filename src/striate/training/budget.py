@@ -24,6 +24,26 @@ LEAST_STEPS = 20  # fewer teach a network nothing
 SPARE = 1.1  # for the least time that is advised
 
 
+def require_time_for_head(seconds: float, used: float, features: float, writing: float) -> None:
+    """Refuse a time in which not even a head on frozen features is fitted: SettingsError with the least that would do.
+
+    Args:
+        seconds: All of it.
+        used: Of it, until now.
+        features: That computing them takes.
+        writing: That the run folder takes.
+    """
+    needed = used + features + writing
+    if needed <= seconds:
+        return
+    raise SettingsError(
+        f"{duration(seconds)} are too short here: the start took {duration(used)}, frozen features of all pictures "
+        f"take {duration(features)}, writing {duration(writing)}",
+        where="time_budget",
+        fix=f"--time-budget {math.ceil(SPARE * needed / AIM)}s or more, smaller pictures (--img-size), or leave it out",
+    )
+
+
 class TimeBudget:
     """The time of one run.
 
@@ -47,10 +67,10 @@ class TimeBudget:
         """Return the seconds used, those of earlier processes of the run included."""
         return self._before + clock.now() - self._started
 
-    def begin(self) -> int:
-        """Return how many steps fit, before the first of them is done."""
+    def begin(self, ahead: float = 0.0) -> int:
+        """Return how many steps fit, before the first of them and what takes the `ahead` seconds before it."""
         self._looked_at, self._aside = self.used(), 0.0
-        return self._fitting(0, 0.0, self._looked_at)
+        return self._fitting(0, 0.0, self._looked_at + ahead)
 
     def is_due(self) -> bool:
         """Return whether the last look is long enough ago."""

@@ -6,14 +6,26 @@ goes through all of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from striate.core.errors import SettingsError
 from striate.core.settings import READ_BY, TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.training.calibrate import refusals
 
 
+def refusal(problems: Sequence[str]) -> SettingsError:
+    """Return the error that tells problems, each of the form 'what is wrong: what helps'."""
+    if len(problems) == 1:
+        what, _, remedy = problems[0].rpartition(": ")
+        return SettingsError(what, where="settings", fix=remedy)
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    return SettingsError(f"{len(problems)} things do not fit:\n{lines}", where="settings", fix="as each line ends")
+
+
 def contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> list[str]:
-    """Return a sentence for each setting that cannot be obeyed.
+    """Return a sentence for each setting that cannot be obeyed: what is wrong, and behind a colon what helps.
 
     Args:
         settings: Complete, as the plan has them.
@@ -35,7 +47,8 @@ def contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> li
         problems.append("time_budget finds the number of epochs itself: leave out --epochs, or --time-budget")
     _, height, width = spec.input_shape
     if settings.shift and settings.shift >= min(height, width):
-        problems.append(f"shift {settings.shift} is as large as the picture ({height} × {width})")
+        least = min(height, width) - 1
+        problems.append(f"shift {settings.shift} is as large as the picture ({height} × {width}): use {least} or less")
     least = min(spec.height, spec.width)
     if settings.crop and settings.crop > least:
         problems.append(
@@ -72,7 +85,8 @@ def _without_effect_on(settings: TrainSettings, data: Splits) -> list[str]:
         problems.append("saturation and hue have no effect on grey pictures: leave them out, or use --channels 3")
     if data.val is not None and data.val_share is None and settings.val_share:  # a recipe may say 0
         problems.append(
-            "val_share holds pictures out where the data have no validation part; these have: leave it out, or use 0"
+            "val_share holds pictures out where the data have no validation part; these have: "
+            "use --val-share 0, or leave it out"
         )
     if data.test_share is None and settings.test_share != TrainSettings().test_share:
         problems.append("test_share holds pictures out where the data have no parts; these have: leave it out")

@@ -80,6 +80,12 @@ def read_features(key: str, count: int) -> Tensor | None:
     return features
 
 
+def has_features(key: str) -> bool:
+    """Return whether features of a key are kept; whether they are sound, reading them tells."""
+    folder = cache_folder()
+    return folder is not None and (folder / f"{key}{SUFFIX}").is_file()
+
+
 def write_features(key: str, features: Tensor) -> None:
     """Keep features, if that is possible, and remove those unused for longest beyond the limit."""
     folder = cache_folder()

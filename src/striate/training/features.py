@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from striate.core import clock
 from striate.core.errors import ModelFileError, SettingsError
+from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
-from striate.data.dataset import ImageDataset
-from striate.data.loader import comfortable_batch, in_order
+from striate.data.dataset import ImageDataset, Splits
+from striate.data.loader import in_order
 from striate.models import Classifier
+from striate.models.batch import comfortable_batch
 from striate.models.folding import folded
 from striate.models.pretrained import head_names
 from striate.models.weights import Pretrained, lite0
-from striate.training.feature_cache import body_digest, feature_key, read_features, write_features
+from striate.training.feature_cache import body_digest, feature_key, has_features, read_features, write_features
 from striate.training.precision import MARGIN
 from striate.training.timing import times
 
-BATCH = 8  # pictures per core at a time: more leave its caches, which takes twice as long
 RACE, RACE_FROM = 2, 128  # rounds of a race, and from how many pictures on it is worth its time
 WORTH = 0.5  # seconds of computing from which features are kept
 
@@ -92,23 +93,58 @@ def feature_race(model: Classifier, data: ImageDataset, spec: ImageSpec) -> dict
     """
     if len(data) < RACE_FROM:
         return {"chosen": "fp32"}
+    size = max(1, comfortable_batch(model, spec) // 2)
+    fp32, bf16 = (1e3 * seconds for seconds in _batch_seconds(model, data.first(size), spec, (False, True)))
+    return {"fp32_ms": round(fp32, 2), "bf16_ms": round(bf16, 2), "chosen": "bf16" if fp32 > MARGIN * bf16 else "fp32"}
+
+
+def in_bf16(settings: TrainSettings, race: Mapping[str, object]) -> bool:
+    """Return whether the training part's features are computed in bfloat16: as a race chose, or else as is set."""
+    return race.get("chosen", settings.precision) == "bf16"
+
+
+def seconds_of_features(model: Classifier, data: Splits, spec: ImageSpec, *, bf16: bool) -> float:
+    """Return how long the frozen features of all parts will take, by those of a few pictures; what is kept takes none.
+
+    Args:
+        model: On its device.
+        data: The splits.
+        spec: How pictures become inputs.
+        bf16: Whether those of the training part are computed in bfloat16; others never are.
+    """
+    body = body_digest(model)
+    missing = {
+        name: part
+        for name, part in data.parts().items()
+        if not has_features(feature_key(part, spec, body, bf16=bf16 and name == "train"))
+    }
+    counts = {rough: sum(len(part) for name, part in missing.items() if (bf16 and name == "train") is rough)
+              for rough in (False, True)}  # fmt: skip
+    wanted = [rough for rough, count in counts.items() if count]
+    sample = data.train.first(comfortable_batch(model, spec))
+    taken = _batch_seconds(model, sample, spec, wanted)
+    return sum(counts[rough] * seconds / len(sample) for rough, seconds in zip(wanted, taken, strict=True))
+
+
+def _batch_seconds(model: Classifier, batch: ImageDataset, spec: ImageSpec, precisions: Sequence[bool]) -> list[float]:
+    """Return how long all these pictures take at once in each precision, of which True is bfloat16."""
+    if not precisions:
+        return []
     device = next(model.parameters()).device
-    size = max(1, _at_a_time(spec, device) // 2)
-    inputs = next(in_order(data.first(size), spec, size, device))
+    inputs = next(in_order(batch, spec, len(batch), device))
     racer = folded(model, inputs[:2])
 
-    def milliseconds(bf16: bool) -> float:
+    def seconds(bf16: bool) -> float:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            return 1e3 * min(times(lambda: racer(inputs), device, RACE))
+            return min(times(lambda: racer(inputs), device, RACE))
 
-    fp32, bf16 = milliseconds(False), milliseconds(True)
-    return {"fp32_ms": round(fp32, 2), "bf16_ms": round(bf16, 2), "chosen": "bf16" if fp32 > MARGIN * bf16 else "fp32"}
+    return [seconds(bf16) for bf16 in precisions]
 
 
 @torch.no_grad()
 def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool) -> Iterator[Tensor]:
     device = next(model.parameters()).device
-    size = _at_a_time(spec, device)
+    size = comfortable_batch(model, spec)
     frozen: Classifier | None = None
     seen: list[Tensor] = []
     for images in in_order(data, spec, size, device):
@@ -121,11 +157,6 @@ def _batches(model: Classifier, data: ImageDataset, spec: ImageSpec, bf16: bool)
         if features.ndim != 2:
             raise SettingsError("its last layer sees more than one vector of each picture", where=type(model).__name__)
         yield features.float().cpu()
-
-
-def _at_a_time(spec: ImageSpec, device: torch.device) -> int:
-    most = comfortable_batch(spec)
-    return min(BATCH * torch.get_num_threads(), most) if device.type == "cpu" else most
 
 
 def head_layer(model: Classifier) -> nn.Linear:

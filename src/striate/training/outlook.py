@@ -24,16 +24,16 @@ from striate.data.sources import open_data
 from striate.models import Classifier, build, place
 from striate.models.summary import summarize
 from striate.runs.estimate import Estimate
-from striate.training.budget import TimeBudget
-from striate.training.features import feature_race
+from striate.training.budget import TimeBudget, require_time_for_head
+from striate.training.features import feature_race, in_bf16, seconds_of_features
 from striate.training.penalty import Penalty
 from striate.training.plan import Plan, fitted_plan, wider_plan
 from striate.training.precision import race
 from striate.training.preflight import estimate
-from striate.training.probe import SHARE, probe
+from striate.training.probe import SHARE, WRITE_LEAST, probe
 from striate.training.resizing import require_another_side
 from striate.training.transfer import begin
-from striate.training.transfer_plan import better_side, named_weights, plan_run, sized
+from striate.training.transfer_plan import better_side, named_weights, plan_run, sized, unlike
 
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
 
@@ -81,20 +81,23 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
     side = better_side(settings, splits, weights)
     if side is not None:
         splits = open_data(data, settings.with_values(img_size=side), settings.seed, fixes)
+    told = unlike(splits, weights)
+    if told:
+        splits = replace(splits, notes=[*splits.notes, told])
     planned = plan_run(settings, splits, weights)
     plan, model, outcome = _network(planned, splits, device)
     if settings.time_budget is not None:
-        plan = _fitted(plan, model, splits, started)
+        plan = _fitted(plan, model, splits, started, outcome)
         assert plan.costs is not None
         wider = wider_plan(planned, plan.costs.steps)
         if wider is not planned:
             plan, model, outcome = _network(wider, splits, device)
-            plan = _fitted(plan, model, splits, started)
+            plan = _fitted(plan, model, splits, started, outcome)
         budget = budget_of(plan, started)
         assert budget is not None
         if not plan.settings.transfers:  # of pretrained weights the head alone is worth having
             budget.require_steps()
-    return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out), fixes)
+    return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out, outcome), fixes)
 
 
 def with_whole_paths(settings: TrainSettings) -> TrainSettings:
@@ -111,11 +114,20 @@ def budget_of(plan: Plan, started: float | None) -> TimeBudget | None:
     return TimeBudget(plan.settings.time_budget, plan.costs, started)
 
 
-def _fitted(plan: Plan, model: Classifier, data: Splits, started: float) -> Plan:
-    """Return the plan with what the network costs here, and how many steps of it fit into the time."""
-    assert plan.settings.time_budget is not None
-    costs = probe(model, data, plan, SHARE * plan.settings.time_budget)
-    steps = TimeBudget(plan.settings.time_budget, costs, started).begin()
+def _fitted(plan: Plan, model: Classifier, data: Splits, started: float, race: Mapping[str, Any]) -> Plan:
+    """Return the plan with what the network costs here, and how many steps of it fit into the time.
+
+    Raises:
+        SettingsError: Not even the frozen features of a pretrained network do.
+    """
+    time = plan.settings.time_budget
+    assert time is not None
+    features = 0.0
+    if plan.settings.transfers:
+        features = seconds_of_features(model, data, plan.spec, bf16=in_bf16(plan.settings, race))
+        require_time_for_head(time, clock.now() - started, features, WRITE_LEAST)
+    costs = probe(model, data, plan, SHARE * time).model_copy(update={"features": features})
+    steps = TimeBudget(time, costs, started).begin(features)
     return fitted_plan(plan, costs.model_copy(update={"steps": steps}))
 
 

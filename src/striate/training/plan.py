@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from striate.core.device import choose_device
 from striate.core.duration import duration
-from striate.core.errors import SettingsError
 from striate.core.settings import TrainSettings
 from striate.core.spec import ImageSpec
 from striate.data.aspect import SQUARE
@@ -22,9 +21,10 @@ from striate.models import Architecture
 from striate.models.build import require_options
 from striate.runs.costs import Costs
 from striate.training.balance import choose_balance
+from striate.training.budget import LEAST_STEPS
 from striate.training.design import fast_options, least_side, worthwhile_width
 from striate.training.difficulty import neighbour_error
-from striate.training.effects import contradictions
+from striate.training.effects import contradictions, refusal
 from striate.training.resizing import RATIO
 
 STEPS = (1200, 3000)
@@ -68,7 +68,7 @@ class Plan:
             "saturation": s.saturation, "hue": s.hue, "erase": s.erase, "mixup": s.mixup, "cutmix": s.cutmix,
             "smaller until": s.small_until,
         }  # fmt: skip
-        if s.transfers and s.epochs is None and s.time_budget is None:
+        if s.only_head:
             moves = {}  # every picture is seen once, as it is
         active = [name if value is True else f"{name} {value}" for name, value in moves.items() if value]
         channels, height, width = self.spec.picture_shape
@@ -106,11 +106,14 @@ class Plan:
 
     def _schedule(self) -> str:
         s = self.settings
-        steps = f"{self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}"
-        if not s.transfers:
-            return steps
         head = "a linear head on frozen features"
-        return head if s.epochs is None and s.time_budget is None else f"{head}; fine-tuning: {steps}"
+        if s.only_head:
+            return head
+        if s.transfers and self.costs is not None and self.costs.steps < LEAST_STEPS:
+            assert s.time_budget is not None
+            return f"{head}; fine-tuning only if enough of the {duration(s.time_budget)} is left, which is not expected"
+        steps = f"{self._length()}, batch {s.batch_size}, {s.optimizer} lr {s.lr:g} {s.schedule}"
+        return f"{head}; fine-tuning: {steps}" if s.transfers else steps
 
     def _length(self) -> str:
         if self.settings.time_budget is None:
@@ -221,7 +224,7 @@ def make_plan(settings: TrainSettings, data: Splits) -> Plan:
     spec = spec.model_copy(update={"views": views})
     problems = contradictions(complete, data, spec)
     if problems:
-        raise SettingsError("; ".join(problems), where="settings", fix="change or leave out these options")
+        raise refusal(problems)
     return Plan(complete, Architecture(name=model, options=options, one_logit=settings.one_logit), spec, reasons)
 
 
@@ -236,9 +239,10 @@ def muon_rate(steps: int) -> float:
 def fitted_plan(plan: Plan, costs: Costs) -> Plan:
     """Return the plan with what it costs on this machine, and why that gives the number of epochs it has."""
     assert plan.settings.time_budget is not None
+    features = f"frozen features take {duration(costs.features)}, " if costs.features else ""
     reasons = {
         "epochs": f"about {costs.steps:,} steps of {1e3 * costs.step:.1f} ms fit into "
-        f"{duration(plan.settings.time_budget)}, of which measuring and writing take {duration(costs.finish)}"
+        f"{duration(plan.settings.time_budget)}, of which {features}measuring and writing take {duration(costs.finish)}"
     }
     if costs.validate_every > 1:
         reasons["validations"] = f"one takes {duration(costs.validation)}: much for an epoch"

@@ -12,11 +12,12 @@ from statistics import median
 
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
-from striate.data.loader import Batch, Loader, comfortable_batch
+from striate.data.loader import Batch, Loader
 from striate.evaluation import evaluate
 from striate.evaluation.evaluate import prediction_rows
 from striate.evaluation.unknown import BANK_PICTURES
 from striate.models import Classifier
+from striate.models.batch import comfortable_batch
 from striate.runs.costs import Costs
 from striate.training.finetune import training_mode
 from striate.training.finite import FiniteGuard
@@ -65,7 +66,7 @@ def probe(model: Classifier, data: Splits, plan: Plan, limit: float) -> Costs:
     small_step = step_of(small_batch) if resizing.until else None
 
     # no more pictures than can be trained on in that time: measuring one takes less
-    sample = data.train.first(max(1, min(comfortable_batch(spec), int(limit / step * len(indices)))))
+    sample = data.train.first(max(1, min(comfortable_batch(model, spec), int(limit / step * len(indices)))))
 
     def measure() -> None:
         result = evaluate(model, sample, spec)

@@ -32,12 +32,12 @@ from striate.runs.folder import Run
 from striate.training.balance import picture_weights
 from striate.training.budget import LEAST_STEPS, TimeBudget
 from striate.training.feature_cache import body_digest
-from striate.training.features import picture_features
+from striate.training.features import in_bf16, picture_features
 from striate.training.finetune import freeze_stages, set_head
 from striate.training.known import Known
 from striate.training.linear_head import LinearHead, fit_head
 from striate.training.loop import EpochResult, train
-from striate.training.transfer_plan import fine_tunes, named_weights
+from striate.training.transfer_plan import named_weights
 
 RECORD, HEAD = "transfer.json", "head.safetensors"
 DIGITS = 6
@@ -106,7 +106,7 @@ def transfer(
         run.notes.append(_sentence(head, data))
         yield result
     set_head(model, head.weight, head.bias)
-    if not fine_tunes(settings):
+    if settings.only_head:
         return known
     too_short = _no_time(data, budget, run)
     if too_short:
@@ -133,7 +133,7 @@ def _fit(model: Classifier, data: Splits, settings: TrainSettings, run: Run) -> 
     """Return the head, and the features of all parts by name: those to be measured in fp32, as every network is."""
     parts = data.parts()
     run.progress.begin(0, sum(len(part) for part in parts.values()), 0)
-    bf16 = run.config.precision_race.get("chosen", settings.precision) == "bf16"
+    bf16 = in_bf16(settings, run.config.precision_race)
     features, done = {}, 0
     for name, part in parts.items():
         features[name] = _features(model, part, name == "train" and bf16, run, done)

@@ -13,13 +13,14 @@ from safetensors import safe_open
 
 from striate.core.errors import SettingsError
 from striate.core.paths import is_there, user_path
-from striate.core.settings import AugmentSettings, OptimizerSettings, TrainSettings
+from striate.core.settings import READ_IN_STEPS, TrainSettings
 from striate.data.dataset import Splits
 from striate.models import Classifier
 from striate.models.one_logit import OneLogit
 from striate.models.weights import LITE0, LITE0_SIDE, SIDE, TIMM, TORCHVISION, Pretrained, find_pretrained, lite0
 from striate.runs.folder import Run
 from striate.runs.model_file import KEY, NAME, load_model
+from striate.training.effects import refusal
 from striate.training.plan import AS_ASKED, NAMED, Plan, make_plan
 
 NONE = "none"
@@ -27,6 +28,7 @@ NAMES = (LITE0, *TORCHVISION)  # a folder of such a name is ./NAME
 LEAST_SIDE = 64  # pixels; or, of at most FEW training pictures, this many:
 FEW, LEAST_SIDE_OF_FEW = 2000, 32  # 2,000 cats and dogs of 32 pixels: 0.817 right, from scratch 0.784
 FULL_FROM = 96  # pixels from which photographs are read at the full side of the weights at hand, others at LITE0_SIDE
+FINER = 2  # times the side of the pictures that weights come from, from which photographs are worth a word
 EPOCHS_OF_BUDGET = 1  # a stand-in until the time says how many
 FINE_TUNING = {
     "optimizer": "adamw", "lr": 2e-4, "batch_size": 16, "schedule": "one-cycle", "label_smoothing": 0.0,
@@ -74,6 +76,29 @@ def better_side(settings: TrainSettings, data: Splits, weights: Pretrained | Non
         return None
     takes = weights.name == LITE0 if weights else settings.pretrained is None and not _against(settings, data)
     return wanted if takes and lite0() is not None else None
+
+
+def unlike(data: Splits, weights: Pretrained | None) -> str:
+    """Return what pictures have that a network of these weights has not learned to see; empty where there is nothing.
+
+    Args:
+        data: As they were read.
+        weights: Those that were named.
+    """
+    if weights is None:
+        return ""
+    told = []
+    if len(weights.mean) < data.train.input_shape[0]:
+        told.append("they come from grey pictures, so the colours of these are not seen")
+    own = data.own_side or 0
+    if FINER * weights.side <= own:
+        read = min(data.train.input_shape[1:])
+        told.append(
+            f"they come from pictures of {weights.side} pixels, and these, which have {own} or more, are read at {read}"
+        )
+    if not told:
+        return ""
+    return f"{weights.name}: {'; '.join(told)}: compare with --pretrained {LITE0} or {NONE}"
 
 
 def plan_run(settings: TrainSettings, data: Splits, weights: Pretrained | None) -> Plan:
@@ -144,14 +169,20 @@ def _transfer_plan(settings: TrainSettings, data: Splits, weights: Pretrained, r
     reasons: dict[str, str] = {
         **{key: text for key, text in plan.reasons.items() if key != "width"},
         **dict.fromkeys(defaults, "usual for fine-tuning"),
-        "pretrained": reason,
+        "pretrained": f"of {weights.origin}; {reason}" if weights.origin else reason,
         "model": f"the network of {weights.name}",
         "epochs": "as asked" if tunes else "the head alone: --epochs N or --time-budget adds fine-tuning",
     }
-    reasons["img_size"] = "at which the pretrained network is best for the time"
+    if "img_size" in reasons:
+        reasons["img_size"] = "at which the pretrained network is best for the time"
+    unread: dict[str, Any] = {}
+    if not tunes:
+        usual = TrainSettings()
+        unread = {key: getattr(usual, key) for key in READ_IN_STEPS}
+        reasons = {key: text for key, text in reasons.items() if key not in READ_IN_STEPS - {"epochs"}}
     return replace(
         plan,
-        settings=plan.settings.with_values(**dict.fromkeys(length), width=settings.width),
+        settings=plan.settings.with_values(**{**dict.fromkeys(length), "width": settings.width, **unread}),
         architecture=suited.model_copy(update={"options": {**suited.options, **dropout}}),
         spec=weights.spec(plan.spec),
         reasons=reasons,
@@ -196,16 +227,14 @@ def _refuse(settings: TrainSettings, data: Splits, weights: Pretrained, tunes: b
             "epochs: whether fine-tuning helps is decided by a validation part: use --val-share or --freeze"
         )
     if problems:
-        raise SettingsError("; ".join(problems), where="settings", fix="change or leave out these options")
+        raise refusal(problems)
 
 
 def _of_fine_tuning(settings: TrainSettings) -> list[str]:
     """Return the names of the settings that were changed and that only training by steps reads."""
-    names = [*AugmentSettings.model_fields, *OptimizerSettings.model_fields]
-    default = TrainSettings()
-    changed = [name for name in names if getattr(settings, name) != getattr(default, name)]
-    others = [name for name in ("dropout", "checkpoint_every") if getattr(settings, name) != getattr(default, name)]
-    return [name for name in changed if name not in (*LENGTH, "balance")] + others
+    usual = TrainSettings()
+    names = [name for name in TrainSettings.model_fields if name in READ_IN_STEPS - {*LENGTH, "unfreeze"}]
+    return [name for name in names if getattr(settings, name) != getattr(usual, name)]
 
 
 def _absolute(settings: TrainSettings, weights: Pretrained) -> str:
@@ -241,4 +270,5 @@ def _of_run(name: str) -> Pretrained:
         lambda _: state,
         path,
         whiten=spec.whiten,
+        origin=loaded.card.data or "",
     )

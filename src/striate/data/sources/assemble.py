@@ -85,7 +85,7 @@ def load_files(
     if fixes is not None:  # before a picture is decoded
         pictures = {*files.names, *(name for name, _ in files.ignored)}
         fixes.require_obeyable(pictures, files.classes, multi_label=files.labels.ndim == 2)
-    spec, resize = _choose_spec(files, settings)
+    spec, resize, own_side = _choose_spec(files, settings)
     decoded = read_pictures(files.root, files.paths, spec)
     left_out = require_readable(but_excluded(decoded.errors, files.names, fixes), settings.skip_bad)
     groups = None if files.groups is None else group_numbers(files.groups)
@@ -103,12 +103,16 @@ def load_files(
         files=_ledger(files, decoded),
         notes=[*files.notes, *left_out, *decoded.notes],
         resize=resize,
+        own_side=own_side,
     )
     return splits.only_classes(only) if only else splits
 
 
-def _choose_spec(files: LabelledFiles, settings: DataSettings) -> tuple[ImageSpec, ResizeChoice]:
-    """Return size, channels and resize: as set, else from an evenly spread sample of the pictures; and why so."""
+def _choose_spec(files: LabelledFiles, settings: DataSettings) -> tuple[ImageSpec, ResizeChoice, int]:
+    """Return size, channels and resize: as set, else from an evenly spread sample of the pictures; and why so.
+
+    Also the side that they would have where none is set.
+    """
     step = max(len(files.paths) // SAMPLE, 1)
     sizes: list[tuple[int, int]] = []
     colour = False
@@ -120,7 +124,8 @@ def _choose_spec(files: LabelledFiles, settings: DataSettings) -> tuple[ImageSpe
         sizes.append(size)
         colour = colour or mode not in GREY_MODES
     channels: Literal[1, 3] = settings.channels or (3 if colour else 1)
-    side = settings.img_size or working_size([min(size) for size in sizes])
+    own_side = working_size([min(size) for size in sizes])
+    side = settings.img_size or own_side
     resize = choose_resize(sizes)
     spec = ImageSpec(
         channels=channels,
@@ -132,7 +137,7 @@ def _choose_spec(files: LabelledFiles, settings: DataSettings) -> tuple[ImageSpe
         resize=settings.resize or resize.resize,
         interpolation=settings.interpolation,
     )
-    return spec, resize
+    return spec, resize, own_side
 
 
 def working_size(sides: Sequence[int]) -> int:

@@ -51,6 +51,8 @@ class Job:
         self.model = model
         self.run = run
         self.is_new = is_new
+        self.started = clock.now() if started is None else started
+        self.measured: dict[str, Evaluation] = {}  # by part, once it is finished
         self.budget = budget_of(self.plan, started)
         self._known = Known()
 
@@ -91,6 +93,7 @@ class Job:
             if self.data.test is not None:
                 measured["test"] = self._tested(self.data.test, learned)
             self._write(measured, learned)
+        self.measured = measured
         self.run.release()
         return measured
 

@@ -1,0 +1,60 @@
+"""All chapters there are, in the order in which a report sets them."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+
+from striate import explain
+from striate.explain.chapter import CHAPTERS
+
+ORDER = (
+    "summary",
+    "plan",
+    "learning",
+    "confusion",
+    "classes",
+    "calibration",
+    "mistakes",
+    "saliency",
+    "shortcuts",
+    "filters",
+    "feature-maps",
+    "channels",
+    "synthesis",
+    "embedding",
+    "robustness",
+    "network",
+    "cost",
+    "movement",
+)
+LAST = ("data", "settings")
+RECORDED = ("summary", "plan", "confusion", "classes", "data", "settings")  # in no time: the network is not asked
+
+
+@cache
+def chapter_names() -> tuple[str, ...]:
+    """Return the names of all chapters that files of this room register, in the order of a report."""
+    for module in pkgutil.walk_packages(explain.__path__, f"{explain.__name__}."):
+        import_module(module.name)
+    others = sorted({*CHAPTERS} - {*ORDER, *LAST})
+    return tuple(name for name in (*ORDER, *others, *LAST) if name in CHAPTERS)
+
+
+def chosen_names(only: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the chapters that were asked for, each once, in the order of a report; all by default.
+
+    Raises:
+        SettingsError: There is no such chapter; the message names the nearest.
+    """
+    known = chapter_names()
+    for name in only or ():
+        CHAPTERS[name]
+    return tuple(name for name in known if not only or name in only)
+
+
+def most_important_first(names: Sequence[str]) -> tuple[str, ...]:
+    """Return chapters in the order in which a report that has little time takes them up."""
+    return tuple(sorted(names, key=lambda name: name not in RECORDED))

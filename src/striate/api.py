@@ -12,7 +12,7 @@ from striate.core.settings import TrainSettings, override
 from striate.deploy import Prediction, Predictor, load
 from striate.deploy.explaining import explain
 from striate.explain.first_batch import save_first_batch
-from striate.explain.report.after_training import report_on
+from striate.explain.report import after_training
 from striate.recipes import RECIPES
 from striate.runs.folder import Run
 from striate.training import job as jobs
@@ -87,5 +87,5 @@ def resume(run: str | Path, *, report: bool = True, **settings: Any) -> Run:
 def _completed(job: Job, report: bool) -> Run:
     run = job.complete()
     if report:
-        report_on(job)
+        after_training.report_on(job)
     return run

@@ -152,10 +152,10 @@ def follow(job: Job, console: Console, quiet: bool) -> None:
 
 def explained(job: Job, console: Console) -> Path | None:
     """Write the report of a finished run, and say what is missing in it; None where it could not be written."""
-    from striate.explain.report.after_training import report_on
+    from striate.explain.report import after_training
 
     job.run.notes.clear()
-    page = report_on(job)
+    page = after_training.report_on(job)
     for note in job.run.notes:
         console.print(f"note: {note}", markup=False)
     return page

@@ -17,8 +17,8 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import Splits
 from striate.deploy.measure import labelled_pictures, measured, own_data, part_of, renumbered
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
-from striate.explain.chapter import CHAPTERS, Chapter, Effort
-from striate.explain.chapters import chosen_names
+from striate.explain.chapter import Chapter, Effort
+from striate.explain.chapters import chosen_names, write_chapter
 from striate.explain.hooks import find_layer
 from striate.explain.subject import Given, Subject
 from striate.runs.folder import Run
@@ -162,7 +162,7 @@ def explain(
     made: list[Chapter] = []
     for name in names:
         try:
-            chapter = CHAPTERS[name](opened.subject, effort)
+            chapter = write_chapter(name, opened.subject, effort)
         except StriateError as error:
             if only is not None:
                 raise

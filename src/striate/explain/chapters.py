@@ -8,7 +8,8 @@ from functools import cache
 from importlib import import_module
 
 from striate import explain
-from striate.explain.chapter import CHAPTERS
+from striate.explain.chapter import CHAPTERS, Chapter, Effort
+from striate.explain.subject import Subject
 
 ORDER = (
     "summary",
@@ -53,6 +54,16 @@ def chosen_names(only: Sequence[str] | None) -> tuple[str, ...]:
     for name in only or ():
         CHAPTERS[name]
     return tuple(name for name in known if not only or name in only)
+
+
+def write_chapter(name: str, subject: Subject, effort: Effort) -> Chapter:
+    """Return a chapter by its name.
+
+    Raises:
+        StriateError: There is no such chapter, or nothing of this kind to show of this subject.
+    """
+    chapter_names()
+    return CHAPTERS[name](subject, effort)
 
 
 def most_important_first(names: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from striate.explain.record.texts import part_text, percent
 from striate.explain.subject import Subject
 
 SHOWN = {"quick": 6, "full": 12}
+MOST_NAMED = 12
 WIDE = 0.05  # half width of an interval from which a figure says little
 
 
@@ -22,9 +23,9 @@ def summary(subject: Subject, effort: Effort) -> Chapter:
     low, high = result.interval
     whole = "as a whole set of classes " if isinstance(result, MultiLabelEvaluation) else ""
     text = [
-        f"Of {part_text(result)} the network classifies {percent(result.accuracy)} {whole}rightly. With other "
-        f"pictures of the same kind that share would lie between {percent(low)} and {percent(high)}, in 95 of 100 such "
-        "samples.",
+        f"Of {part_text(result)} the network classifies {percent(result.accuracy)} {whole}rightly. So many "
+        f"pictures allow a statement about others of the same kind: the true share lies between {percent(low)} and "
+        f"{percent(high)}, with 95 % confidence.",
         _network(subject),
     ]
     warnings = []
@@ -58,11 +59,16 @@ def _network(subject: Subject) -> str:
     kind = "grey" if channels == 1 else "colour"
     trained = f", trained on {subject.card.data}" if subject.card.data else ""
     said = f"The network is {subject.card.architecture.name} with {parameters:,} parameters{trained}. "
-    said += f"It takes {kind} pictures of {height} × {width} pixels and tells {len(subject.classes):,} classes."
+    said += f"It takes {kind} pictures of {height} × {width} pixels and tells {_classes(subject)}."
     if subject.run is not None and (lines := subject.run.metrics()):
         seconds = sum(line.get("seconds") or 0.0 for line in lines)
         said += f" It was trained for {len(lines)} epoch{'s' * (len(lines) > 1)} in {duration(seconds)}."
     return said
+
+
+def _classes(subject: Subject) -> str:
+    names = f": {', '.join(subject.classes)}" if len(subject.classes) <= MOST_NAMED else ""
+    return f"{len(subject.classes):,} classes{names}"
 
 
 def _baseline(result: SingleLabelEvaluation) -> str:
@@ -70,7 +76,7 @@ def _baseline(result: SingleLabelEvaluation) -> str:
     share = largest.count / result.count
     return (
         f"For comparison: always to answer “{largest.name}”, the most frequent class here, would be right "
-        f"of {percent(share)}."
+        f"on {percent(share)} of them."
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from striate.explain.subject import Subject
 
 SHARE, SECONDS, LEAST = 0.1, 10.0, 3.0  # of the training time; seconds at most of a short run, and of any at least
+OVERTIME = 0.05  # of a time budget, which is to be kept within a tenth
 FEW = 1000  # training pictures to look at where no others were measured
 
 
@@ -35,15 +36,22 @@ def report_on(job: Job) -> Path | None:
     """
     from striate.explain.report import mistake
 
-    until = clock.now() + time_for(clock.now() - job.started)
     try:
-        return _write(job, until)
+        return _write(job, clock.now() + _seconds(job))
     except StriateError as error:
         failure = error
     except Exception as error:
         failure = mistake.told("report", error)
     job.run.notes.append(f"no report: {failure}")
     return None
+
+
+def _seconds(job: Job) -> float:
+    """Return the seconds that a report may take; where there is a time budget, what is left of it, or a twentieth."""
+    seconds = time_for(clock.now() - job.started)
+    if job.budget is None:
+        return seconds
+    return min(seconds, max(job.budget.seconds - job.budget.used(), OVERTIME * job.budget.seconds))
 
 
 def _write(job: Job, until: float) -> Path:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from striate.core import clock
 from striate.core.errors import StriateError
-from striate.explain.chapter import CHAPTERS, Chapter, Effort
-from striate.explain.chapters import RECORDED, most_important_first
+from striate.explain.chapter import Chapter, Effort
+from striate.explain.chapters import RECORDED, most_important_first, write_chapter
 from striate.explain.report import mistake
 from striate.explain.report.images import drawn
 from striate.explain.report.markup import Markup
@@ -38,14 +38,14 @@ def make(subject: Subject, name: str, effort: Effort, *, for_report_alone: bool 
 
     Args:
         subject: What it is about.
-        name: As in `CHAPTERS`.
+        name: Of the chapter.
         effort: What it may take.
         for_report_alone: Leave out figures that a report shows in another way.
 
     Raises:
         StriateError: There is nothing of this kind to show of this subject.
     """
-    chapter = CHAPTERS[name](subject, effort)
+    chapter = write_chapter(name, subject, effort)
     plates = [plate for plate in chapter.plates if not for_report_alone or is_drawn(plate, subject)]
     images = {plate.name: drawn(plate.figure) for plate in plates}
     shown = {plate.name: images[plate.name] for plate in plates if is_drawn(plate, subject)}

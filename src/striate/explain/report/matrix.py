@@ -16,7 +16,7 @@ PICTURES = {"quick": 160, "full": 480}  # in all
 PER_CELL, PER_RIGHT_CELL = 8, 4
 MOST_CELLS = 120
 SHADES = 10
-LONGEST = 28  # letters of a picture's name
+LONGEST = 24  # letters of a picture's name
 
 
 def shown_cells(subject: Subject) -> dict[tuple[int, int], Cell]:
@@ -61,7 +61,7 @@ def _cell(cell: Cell | None, total: int, linked: bool) -> Markup:
     if cell is None:
         return tag("td", "·", class_="empty")
     count = len(cell.numbers)
-    shade = min(SHADES, math.ceil(SHADES * count / max(total, 1)))
+    shade = min(SHADES, math.ceil(SHADES * math.sqrt(count / max(total, 1))))  # a root shows small shares, too
     kind = f"{'right' if cell.is_right else 'wrong'} s{shade}"
     text = f"{count:,}"
     return tag("td", tag("a", text, href=f"#{anchor(cell)}") if linked else text, class_=kind)
@@ -102,6 +102,6 @@ def _pictures(subject: Subject, cell: Cell, count: int) -> Markup:
 
 def _picture(subject: Subject, number: int, words: str) -> Markup:
     name, sure = subject.pictures.names[number], float(subject.confidences[number])
-    short = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
+    short = name.rpartition("/")[2][-LONGEST:]
     image = picture_element(subject.pictures.images[number], SIDE, f"{name}: {words}, {percent(sure)} sure")
     return tag("figure", image, tag("figcaption", f"{100 * sure:.0f} % ", tag("small", named(short))), title=name)

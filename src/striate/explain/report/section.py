@@ -15,6 +15,7 @@ from striate.explain.report.matrix import gallery, matrix
 from striate.explain.subject import Subject
 
 COMMAND = "command"  # the column whose cells are to be typed
+LONGEST = 24  # letters of a word that is kept whole
 _NUMBER = re.compile(r"[−-]?[\d.,]+( ?%|e[+-]?\d+)?( \(.*\))?|n/a|off|none")
 
 
@@ -27,8 +28,8 @@ def section(chapter: Chapter, images: Mapping[str, Image.Image], subject: Subjec
         subject: What it is about.
         effort: How many pictures a gallery may have.
     """
-    body: list[Content] = [tag("p", paragraph) for paragraph in chapter.text]
-    body += [tag("p", tag("strong", "Mind: "), warning, class_="warning") for warning in chapter.warnings]
+    body: list[Content] = [tag("p", _typeset(paragraph)) for paragraph in chapter.text]
+    body += [tag("p", tag("strong", "Mind: "), _typeset(warning), class_="warning") for warning in chapter.warnings]
     if chapter.name == "confusion":
         body.append(matrix(subject))
     shown = [plate for plate in chapter.plates if plate.name in images]
@@ -47,7 +48,7 @@ def is_drawn(plate: Plate, subject: Subject) -> bool:
 
 def _figure(plate: Plate, image: Image.Image, name: str) -> Markup:
     shown = figure_element(image, plate.figure.dpi, readable_alt(plate))
-    caption = tag("figcaption", plate.caption)
+    caption = tag("figcaption", _typeset(plate.caption))
     return tag("figure", wide(shown, plate.alt), caption, class_="plate", id=f"{name}-figure")
 
 
@@ -71,12 +72,23 @@ def table(one: Table) -> Markup:
 def _row(row: Sequence[str], columns: Sequence[str], numeric: Sequence[bool]) -> Markup:
     cells = []
     for column, (cell, n) in enumerate(zip(row, numeric, strict=True)):
-        content = tag("code", cell) if columns[column] == COMMAND else named(cell) if not n else escaped(cell)
+        content = tag("code", cell) if columns[column] == COMMAND else _typeset(cell) if n else named(cell)
+        kind = "n" if n else "long" if _is_long(cell) else None
         if column == 0:
-            cells.append(tag("th", content, scope="row"))
+            cells.append(tag("th", content, scope="row", class_=kind))
         else:
-            cells.append(tag("td", content, class_="n" if n else None))
+            cells.append(tag("td", content, class_=kind))
     return tag("tr", cells)
+
+
+def _typeset(text: str) -> Markup:
+    """Return text whose numbers stay with their per cent signs."""
+    return escaped(text.replace(" %", "\N{NO-BREAK SPACE}%"))
+
+
+def _is_long(cell: str) -> bool:
+    """Return whether a cell has to be broken within a word."""
+    return any(len(word) > LONGEST for word in cell.split())
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ striate.explain(run.path, "new.jpg")
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ sys.modules[__name__].__class__ = _Package
 
 def __getattr__(name: str) -> Any:
     """Import torch only when something that needs it is asked for: `striate --help` does not."""
+    if name == "explain":
+        return import_module("striate.explain")
     if name in __all__:
         from striate import api
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from striate.core.device import choose_device
@@ -111,14 +112,14 @@ def take_given(images: Picture | Iterable[Picture], spec: ImageSpec) -> tuple[Gi
     for number, picture in islice(numbered, MAX_GIVEN):
         name = picture_name(picture, number)
         try:
-            pixels.append(torch.from_numpy(picture_pixels(picture, spec, name)))
+            pixels.append(picture_pixels(picture, spec, name))
             names.append(name)
         except DataError as error:
             refused.append(error)
     more = next(numbered, None) is not None
     if not pixels and not refused:
         raise DataError("no picture to explain", fix="give one or more, or leave them out")
-    given = Given(torch.stack(pixels).permute(0, 3, 1, 2), names) if pixels else None  # N C H W
+    given = Given(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), names) if pixels else None  # N C H W
     return given, refused, more
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from striate import explain
 from striate.explain.chapter import CHAPTERS, Chapter, Effort
@@ -38,8 +38,10 @@ RECORDED = ("summary", "plan", "confusion", "classes", "data", "settings")  # in
 @cache
 def chapter_names() -> tuple[str, ...]:
     """Return the names of all chapters that files of this room register, in the order of a report."""
-    for module in pkgutil.walk_packages(explain.__path__, f"{explain.__name__}."):
-        import_module(module.name)
+    room = Path(explain.__path__[0])
+    for file in sorted(room.rglob("*.py")):
+        parts = file.relative_to(room).with_suffix("").parts
+        import_module(".".join([explain.__name__, *(part for part in parts if part != "__init__")]))
     others = sorted({*CHAPTERS} - {*ORDER, *LAST})
     return tuple(name for name in (*ORDER, *others, *LAST) if name in CHAPTERS)
 

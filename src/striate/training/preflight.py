@@ -34,7 +34,8 @@ PROBED = 16  # pictures whose features are timed
 KEPT = 1.1  # times the outputs of all layers, that training holds for one batch
 SURE = 0.7  # share of the memory estimated that is needed for certain
 CSV_ROW = 40  # bytes of a picture's line beside its name and probabilities
-OTHER_FILES = 2**19  # bytes of the run folder's small files and the picture of the first batch
+REPORT = 3 * 2**20  # bytes of the report: it has less with small pictures
+OTHER_FILES = 2**19 + REPORT  # with the run folder's small files and the picture of the first batch
 
 
 def estimate(model: Classifier, data: Splits, plan: Plan, out: Path) -> Estimate:

@@ -205,7 +205,9 @@ def striate_train(data: str, settings: Mapping[str, object], seed: int, cache: P
     with tempfile.TemporaryDirectory() as folder:
         out = ["--seed", seed, "--out", folder, "--name", "run", "--json", "--quiet"]
         decoded = str(cache or Path(folder, "cache"))
-        done = run_program("striate.cli.entry", "train", data, *as_options(settings), *out, STRIATE_CACHE=decoded)
+        done = run_program(
+            "striate.cli.entry", "train", data, *as_options(settings), "--no-report", *out, STRIATE_CACHE=decoded
+        )
         run = Run.open(Path(folder, "run"))
         lines, images = run.metrics(), len(run.training_hashes())
     return TrainRun(

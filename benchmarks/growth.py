@@ -93,7 +93,7 @@ def train(pictures: Pictures, epochs: int) -> Cost:
     SOURCES.register("synthetic")(Source(lambda _: synthetic(pictures), lambda _: Path(), "noise"))
     with TemporaryDirectory() as folder:
         start = time.perf_counter()
-        run = striate.train("synthetic", out=folder, epochs=epochs, **SETTINGS)
+        run = striate.train("synthetic", out=folder, epochs=epochs, report=False, **SETTINGS)
         wall = time.perf_counter() - start
         rate = max(line["images_per_second"] for line in run.metrics())
     return Cost(1e3 / rate, round(wall, 2), round(peak_memory_gib(), 3))

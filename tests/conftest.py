@@ -12,9 +12,12 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from striate.core.errors import StriateError
 from striate.core.spec import ImageSpec
+from striate.explain.report import after_training, mistake
 from striate.models import Architecture, build
 from striate.runs.model_file import ModelCard, save_model
+from striate.training.job import Job
 
 
 def pytest_configure() -> None:
@@ -37,6 +40,26 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ.pop("STRIATE_CACHE")
     if before is not None:
         os.environ["STRIATE_CACHE"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def report_on() -> Iterator[Callable[[Job], Path | None]]:
+    """Let trainings in tests write no report, which would take longer than they do, and return what writes them."""
+    real = after_training.report_on
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(after_training, "report_on", lambda job: None)
+        yield real
+
+
+@pytest.fixture
+def reports(report_on, monkeypatch) -> None:
+    """Let trainings of this test write their reports, as those of users do; mistakes of ours are raised."""
+
+    def raised(chapter: str, error: Exception) -> StriateError:
+        raise error
+
+    monkeypatch.setattr(after_training, "report_on", report_on)
+    monkeypatch.setattr(mistake, "told", raised)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 run = striate.train("photos/")
 striate.load(run.path).predict("new.jpg")
+striate.chapters(run.path, "new.jpg")
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from striate.version import __version__
 
 if TYPE_CHECKING:
-    from striate.api import Prediction, Predictor, Run, load, resume, train
+    from striate.api import Prediction, Predictor, Run, chapters, load, resume, train
 
-__all__ = ["Prediction", "Predictor", "Run", "__version__", "load", "resume", "train"]
+__all__ = ["Prediction", "Predictor", "Run", "__version__", "chapters", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The Python interface: `striate.train` and `striate.load`."""
+"""The Python interface: `striate.train`, `striate.load` and `striate.chapters`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from striate.core.errors import SettingsError
 from striate.core.paths import user_path
 from striate.core.settings import TrainSettings, override
 from striate.deploy import Prediction, Predictor, load
+from striate.deploy.explaining import chapters
 from striate.explain.first_batch import save_first_batch
+from striate.explain.report import after_training
 from striate.recipes import RECIPES
 from striate.runs.folder import Run
 from striate.training import job as jobs
+from striate.training.job import Job
 
-__all__ = ["Prediction", "Predictor", "Run", "load", "resume", "train"]
+__all__ = ["Prediction", "Predictor", "Run", "chapters", "load", "resume", "train"]
 
 
 def train(
@@ -24,6 +27,7 @@ def train(
     recipe: str | None = None,
     out: str | Path = "runs",
     name: str | None = None,
+    report: bool = True,
     **settings: Any,
 ) -> Run:
     """Train on a data set, a folder or a table of pictures, measure, and return the finished run.
@@ -37,6 +41,7 @@ def train(
         recipe: A document's system by name ('striate recipes'); settings given here win over its own.
         out: Folder of the run folders.
         name: The run's name; from the data by default, numbered where it is taken.
+        report: Write report.html into its folder, within a tenth of the training time or 10 seconds.
         settings: Any setting of `striate train` (core/settings.py), e.g. epochs=5, model='resnet18'; a time_budget
             counts from the call.
 
@@ -69,12 +74,18 @@ def train(
     )
     save_first_batch(job)
     job.run.notes.extend([stand_in] if stand_in else [])
-    return job.complete()
+    return _completed(job, report)
 
 
-def resume(run: str | Path, **settings: Any) -> Run:
-    """Go on with an unfinished run from its newest checkpoint, finish it and return it."""
+def resume(run: str | Path, *, report: bool = True, **settings: Any) -> Run:
+    """Go on with an unfinished run from its newest checkpoint, finish it, report on it and return it."""
     if not isinstance(run, str | Path):
         raise SettingsError("a run is named by its folder", where=repr(run), fix="striate.resume('runs/first')")
-    job = jobs.resume(user_path(run), settings)
-    return job.complete()
+    return _completed(jobs.resume(user_path(run), settings), report)
+
+
+def _completed(job: Job, report: bool) -> Run:
+    run = job.complete()
+    if report:
+        after_training.report_on(job)
+    return run

@@ -17,7 +17,7 @@ from striate.runs.model_file import ModelCard, load_model
 
 def trained_digits(folder: Path) -> Subject:
     """Return the subject of a run of two epochs on the embedded digits."""
-    run = striate.train("digits", out=folder, name="digits", epochs=2, precision="fp32")
+    run = striate.train("digits", out=folder, name="digits", epochs=2, precision="fp32", report=False)
     loaded, splits = load_model(run.path), run.open_data(run.config.settings)
     assert splits.test is not None
     result = evaluate(loaded.model, splits.test, run.spec, "test", calibration=loaded.card.calibration)

@@ -34,6 +34,7 @@ PRELOADED = api  # what every run imports, so that the forked children begin wit
 OPTIONS = [
     "--epochs", "3", "--first", "160", "-b", "16", "--model", "mnist-cnn", "--precision", "fp32", "--device", "cpu",
     "--ema", "0.9", "--mixup", "0.3", "--rotate", "10", "--shift", "1", "--checkpoint-every", "0", "--quiet",
+    "--no-report",
 ]  # fmt: skip
 POLL = 0.0005
 

@@ -29,6 +29,7 @@ def train_folds(
     notes: Sequence[str],
     json: bool,
     quiet: bool,
+    report: bool,
 ) -> None:
     """Train every fold as a run of its own, NAME-fold1 …, and write what they come to together into NAME-folds.
 
@@ -44,6 +45,7 @@ def train_folds(
         notes: What to tell first.
         json: Write the result as JSON.
         quiet: Write the result only.
+        report: Write each run's report.html.
 
     Raises:
         StriateError: Whatever cannot be obeyed.
@@ -67,7 +69,7 @@ def train_folds(
     for number, one in enumerate(settings_of, start=1):
         started = clock.began() if number == 1 else clock.now()
         try:
-            _train(data, one, given, out, f"{base}-fold{number}", started, console, quiet)
+            _train(data, one, given, out, f"{base}-fold{number}", started, console, quiet, report)
         except Interrupted as stopped:
             signal = stopped.exit_code - 128
             raise Interrupted(signal, stopped.what, fix="the same command again goes on from there") from None
@@ -95,9 +97,10 @@ def _train(
     started: float,
     console: Console,
     quiet: bool,
+    report: bool,
 ) -> None:
     from striate.cli.reading import reading_shown
-    from striate.cli.train import follow
+    from striate.cli.train import explained, follow
     from striate.runs.folder import Run
     from striate.training.take_up import take_up
 
@@ -113,6 +116,8 @@ def _train(
     job.finish()
     for note in job.run.notes:
         console.print(f"note: {note}", markup=False)
+    if report:
+        explained(job, console)
 
 
 def _free(out: Path, base: str, data: str, settings_of: Sequence[TrainSettings], given: frozenset[str]) -> str:

@@ -25,6 +25,11 @@ app = App(
 app.command("striate.cli.train:command", name="train", help="Train on a data set, or a folder or table of pictures.")
 app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a trained network on pictures with labels.")
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
+app.command(
+    "striate.cli.explain:command",
+    name="explain",
+    help="Show what a network has learned, why it decides so, where it fails.",
+)
 app.command("striate.cli.compare:command", name="compare", help="Say what differs between runs, and which is better.")
 app.command("striate.cli.curves:command", name="curves", help="Compare how runs learned, in a table and a figure.")
 app.command("striate.cli.inspect:command", name="inspect", help="Show a network, layer by layer.")

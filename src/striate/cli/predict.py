@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from striate.cli.given import given_pictures
 from striate.cli.imports import importing
 from striate.core.errors import DataError, SettingsError
 
@@ -65,7 +64,7 @@ def command(
         console.print(f"error: {error}", markup=False)
 
     ignored: list[tuple[str, str]] = []
-    for outcome in predictor.outcomes(_pictures(images, refuse, ignored)):
+    for outcome in predictor.outcomes(given_pictures(images, refuse, ignored)):
         if isinstance(outcome, DataError):
             refuse(outcome)
             continue
@@ -139,27 +138,3 @@ def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Pat
         title="Predictions" + (f", the first {len(first)} of {count:,}" if len(first) < count else ""),
     )
     save_figure(grid, figure)
-
-
-def _pictures(
-    paths: Iterable[Path], refuse: Callable[[DataError], None], ignored: list[tuple[str, str]]
-) -> Iterator[Path]:
-    """Yield files as they are given, and for each folder the pictures under it; a folder may fail alone."""
-    from striate.data.sources.scan import pictures_under
-
-    for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir raises for names that are too long
-            yield path
-            continue
-        empty = True
-        try:
-            for picture in pictures_under([path], ignored):
-                empty = False
-                yield picture
-        except DataError as error:
-            refuse(error)
-        except OSError as error:
-            refuse(DataError(f"cannot be read ({error.strerror})", where=error.filename or path))
-        else:
-            if empty:
-                refuse(DataError("no pictures in this folder", where=path, fix="give pictures, or a folder of them"))

@@ -37,6 +37,7 @@ def command(
     ] = False,
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
     quiet: Annotated[bool, Parameter(help="Write the result only.", negative="")] = False,
+    report: Annotated[bool, Parameter(help="Write report.html, quickly, when the run is finished.")] = True,
     **settings: Any,
 ) -> None:
     """Train on a data set, a folder of pictures, or a table of their paths and labels.
@@ -67,11 +68,22 @@ def command(
         from striate.cli.folds import train_folds
 
         folder = user_path(out)
-        train_folds(data, parsed, given, out=folder, name=name, unnamed=recipe, notes=notes, json=json, quiet=quiet)
+        train_folds(
+            data,
+            parsed,
+            given,
+            out=folder,
+            name=name,
+            unnamed=recipe,
+            notes=notes,
+            json=json,
+            quiet=quiet,
+            report=report,
+        )
         return
 
     with importing():
-        from striate.cli.output import stderr
+        from striate.cli.output import stderr, stdout
         from striate.cli.reading import reading_shown
         from striate.core import clock
         from striate.runs.lock import newest_unfinished
@@ -102,7 +114,13 @@ def command(
     measured = job.finish()
     for note in job.run.notes:
         console.print(f"note: {note}", markup=False)
-    _report(job, measured, json)
+    if not json:
+        _tell(job, measured)
+    page = explained(job, console) if report else None
+    if json:
+        _tell_json(job, measured, page)
+    elif page is not None:
+        stdout().print(f"report     {page}", markup=False)
 
 
 def follow(job: Job, console: Console, quiet: bool) -> None:
@@ -128,6 +146,17 @@ def follow(job: Job, console: Console, quiet: bool) -> None:
                 console.print(f"note: {note}", markup=False)
             job.run.notes.clear()
             console.print(_epoch_line(result, job), markup=False)
+
+
+def explained(job: Job, console: Console) -> Path | None:
+    """Write the report of a finished run, and say what is missing in it; None where it could not be written."""
+    from striate.explain.report import after_training
+
+    job.run.notes.clear()
+    page = after_training.report_on(job)
+    for note in job.run.notes:
+        console.print(f"note: {note}", markup=False)
+    return page
 
 
 def _foretell(seen: Outlook, as_json: bool, quiet: bool) -> None:
@@ -161,20 +190,24 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
     return "  ".join(parts)
 
 
-def _report(job: Job, measured: dict[str, Evaluation], as_json: bool) -> None:
-    from striate.cli.certainty import accepted_line, calibration_line
-    from striate.cli.output import accuracy_line, peak_memory_gib, print_json, stdout
-    from striate.core.duration import duration
+def _tell_json(job: Job, measured: dict[str, Evaluation], page: Path | None) -> None:
+    from striate.cli.output import print_json
     from striate.training.job import headline
 
-    path, seconds = job.run.path, job.run.seconds
+    figures = {part: headline(e) for part, e in measured.items()}
+    assert job.run.seconds is not None, "it has just been written"
+    end = {"seconds": round(job.run.seconds, 2), "ended": job.run.progress.ending or None}
+    files = {"run": str(job.run.path), "model": str(job.run.model_path), "report": None if page is None else str(page)}
+    print_json({**files, **end, **figures})
+
+
+def _tell(job: Job, measured: dict[str, Evaluation]) -> None:
+    from striate.cli.certainty import accepted_line, calibration_line
+    from striate.cli.output import accuracy_line, peak_memory_gib, stdout
+    from striate.core.duration import duration
+
+    path, seconds, console = job.run.path, job.run.seconds, stdout()
     assert seconds is not None, "it has just been written"
-    if as_json:
-        figures = {part: headline(e) for part, e in measured.items()}
-        end = {"seconds": round(seconds, 2), "ended": job.run.progress.ending or None}
-        print_json({"run": str(path), "model": str(job.run.model_path), **end, **figures})
-        return
-    console = stdout()
     for result in measured.values():
         console.print(accuracy_line(result), markup=False)
     if measured:

@@ -28,7 +28,7 @@ from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
 from striate.runs.atomic import replace_csv
 from striate.runs.folder import Run
-from striate.runs.model_file import load_model
+from striate.runs.model_file import LoadedModel, load_model
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,36 @@ def measure(
     """
     path = user_path(path, "a run folder or a model file")
     loaded = load_model(path, choose_device(device))
-    spec = loaded.card.spec
+    return measured(loaded, path, labelled_pictures(path, loaded.card.spec, data, part, data_dir, skip_bad))
+
+
+def labelled_pictures(
+    path: Path,
+    spec: ImageSpec,
+    data: str | None = None,
+    part: str | None = None,
+    data_dir: Path | None = None,
+    skip_bad: bool = False,
+) -> Labelled:
+    """Return the pictures that `measure` would measure a run or model file on, with the network's class numbers."""
     folder, only = (None, []) if data is None or data.partition(":")[0] in SOURCES else _folder(data, data_dir)
     if skip_bad and folder is None:
         raise SettingsError(
             "only a folder that is named here can have bad pictures", where="--skip-bad", fix="leave it out"
         )
     if folder is not None:
-        labelled = _from_folder(path, folder, only, spec, part, skip_bad)
-    elif data is not None:
-        labelled = _part_of(_named(data, spec, data_dir), part, spec)
-    else:
-        labelled = _part_of(_own_data(path, data_dir), part, spec)
+        return _from_folder(path, folder, only, spec, part, skip_bad)
+    if data is not None:
+        return part_of(_named(data, spec, data_dir), part, spec)
+    return part_of(own_data(path, data_dir), part, spec)
+
+
+def measured(loaded: LoadedModel, path: Path, labelled: Labelled) -> Measurement:
+    """Return the measurement of the network in a run or model file on labelled pictures."""
     result = evaluate(
         loaded.model,
         labelled.pictures,
-        spec,
+        loaded.card.spec,
         labelled.part,
         calibration=loaded.card.calibration,
         detector=loaded.detector,
@@ -139,7 +153,7 @@ def _from_folder(
         return _from_table(path, folder, only, spec, part, skip_bad)
     own = part is not None and not spec.multi_label and (path / "config.json").is_file()
     if own and not part_folders(folder, spec.classes):
-        return _part_of(_own_data_at(folder, Run.open(path)), part, spec)
+        return part_of(_own_data_at(folder, Run.open(path)), part, spec)
     return read_labelled(folder, spec, part, skip_bad, only)
 
 
@@ -149,7 +163,7 @@ def _from_table(
     run = Run.open(path) if (path / "config.json").is_file() else None
     columns = DataSettings() if run is None else run.config.settings
     if run is not None and part is not None and not has_parts(table, columns):
-        return _part_of(_own_data_at(table, run), part, spec)
+        return part_of(_own_data_at(table, run), part, spec)
     return read_labelled_table(table, spec, part, skip_bad, only, columns)
 
 
@@ -165,7 +179,8 @@ def _named(data: str, spec: ImageSpec, data_dir: Path | None) -> Splits:
     return load_data(data, settings, least=1)
 
 
-def _own_data(path: Path, data_dir: Path | None) -> Splits:
+def own_data(path: Path, data_dir: Path | None) -> Splits:
+    """Return the data that a run was made of; SettingsError of a model file, DataError where they are not there."""
     if not path.is_dir():
         fix = f"name pictures: {to_type('striate', 'evaluate', path)} FOLDER"
         raise SettingsError("a model file alone has no data", where=path, fix=fix)
@@ -195,8 +210,12 @@ def _own_data_at(folder: Path, run: Run) -> Splits:
     )
 
 
-def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
-    """Return a part's pictures with the network's class numbers, matched by name."""
+def part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
+    """Return a part's pictures with the network's class numbers, matched by name.
+
+    Raises:
+        StriateError: There is no such part, or its pictures or classes are not those the network takes.
+    """
     parts = splits.parts()
     chosen = part or next(name for name in BEST_FIRST if name in parts)
     if chosen not in parts:
@@ -221,10 +240,11 @@ def _part_of(splits: Splits, part: str | None, spec: ImageSpec) -> Labelled:
     if not len(pictures):
         fix = f"use --part {' or '.join(name for name, other in parts.items() if len(other)) or 'of other data'}"
         raise DataError(f"no picture in the part '{chosen}'", where=splits.source or splits.name, fix=fix)
-    return Labelled(chosen, _renumbered(pictures, spec, splits.name), ())
+    return Labelled(chosen, renumbered(pictures, spec, splits.name), ())
 
 
-def _renumbered(pictures: ImageDataset, spec: ImageSpec, where: str) -> ImageDataset:
+def renumbered(pictures: ImageDataset, spec: ImageSpec, where: str) -> ImageDataset:
+    """Return pictures with the network's class numbers, matched by name; DataError where a class is not told of."""
     if not spec.multi_label:
         numbers = torch.tensor([spec.classes.index(name) for name in pictures.classes])
         return replace(pictures, labels=numbers[pictures.labels], classes=spec.classes)

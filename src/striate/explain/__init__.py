@@ -1,1 +1,1 @@
-"""Showing: pictures of data, and of what a network makes of them."""
+"""Showing: pictures of data, what a network makes of them, and what it has learned (`striate.chapters`)."""

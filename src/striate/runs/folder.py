@@ -4,7 +4,7 @@ config.json       data, settings (all of them, resolved), network, picture spec,
 environment.json  machine and versions
 metrics.jsonl     one line per epoch
 checkpoints/      step-000000123/ …, the newest two
-figures/          first-batch.png, what the network saw first
+figures/          first-batch.png, what the network saw first; NAME.png, what `striate explain` drew
 time.json         how long all of it took, from the start of the command
 schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
@@ -15,6 +15,7 @@ transfer.json     how pretrained weights were used: the head, and whether fine-t
 model.safetensors the trained network; its presence means that the run is finished
 evaluation.json   accuracy with interval, calibration, what is accepted, per class, confusion matrix, by part
 predictions.csv   each measured picture with its (calibrated) probabilities, accepted or not
+report.html       all of it for people, in one file, written last and again by `striate explain`
 """
 
 from __future__ import annotations

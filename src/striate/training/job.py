@@ -54,6 +54,7 @@ class Job:
         self.run = run
         self.is_new = is_new
         self.run.spent = Spent(started)
+        self.measured: dict[str, Evaluation] = {}  # by part, once it is finished
         self.budget = budget_of(self.plan, started)
         self._known = Known()
 
@@ -94,6 +95,7 @@ class Job:
             if self.data.test is not None:
                 measured["test"] = self._tested(self.data.test, learned)
             self._write(measured, learned)
+        self.measured = measured
         self.run.release()
         return measured
 

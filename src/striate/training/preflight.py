@@ -35,7 +35,8 @@ FIT = 12  # times the training part's features, that fitting a head to them hold
 SURE = 0.7  # share of the memory estimated that is needed for certain
 CSV_ROW = 40  # bytes of a picture's line beside its name and probabilities
 SHOWN = 32  # pictures in that of the first batch
-OTHER_FILES = 2**19  # bytes of the run folder's small files
+REPORT = 3 * 2**20  # bytes of the report: it has less with small pictures
+OTHER_FILES = 2**19 + REPORT  # with the run folder's small files
 
 
 def estimate(

@@ -1,0 +1,166 @@
+"""Chapters on what was recorded and measured: their figures against other ways to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from striate.cli.main import main
+from striate.core.spec import ImageSpec
+from striate.data.dataset import ImageDataset
+from striate.evaluation.evaluate import from_logits
+from striate.explain.chapters import write_chapter
+from striate.explain.record.classes import hardest, recall_figure
+from striate.explain.record.confusion import OUTCOMES, cells, confusion_figure
+from striate.explain.record.data import findings
+from striate.explain.record.settings import how_to_repeat
+
+from .subjects import untrained
+
+
+@pytest.fixture
+def mixed():
+    """A subject with answers of every kind, of four classes, one of them without pictures."""
+    classes = ("a", "b", "c", "never")
+    spec = ImageSpec(channels=1, height=16, width=16, classes=classes, mean=(0.5,), std=(0.25,))
+    subject = untrained(spec, count=90)
+    generator = torch.Generator().manual_seed(5)
+    labels = torch.randint(0, 3, (90,), generator=generator)
+    logits = torch.randn(90, 4, generator=generator) + 2 * torch.nn.functional.one_hot(labels, 4)
+    pictures = ImageDataset(subject.pictures.images, labels, classes, subject.pictures.names)
+    return replace(subject, pictures=pictures, evaluation=from_logits(logits, labels, classes, "test"))
+
+
+def test_cells_hold_the_pictures_of_the_confusion_matrix(mixed):
+    result = mixed.evaluation
+    counts = np.zeros((4, 4), dtype=int)
+    for cell in cells(result):
+        counts[cell.row, cell.column] = len(cell.numbers)
+        assert bool((result.labels[cell.numbers] == cell.row).all())
+        assert bool((result.predictions[cell.numbers] == cell.column).all())
+        sure = mixed.confidences[cell.numbers].tolist()
+        assert sure == sorted(sure, reverse=not cell.is_right)
+    np.testing.assert_array_equal(counts, confusion_matrix(result.labels, result.predictions, labels=range(4)))
+
+
+def test_of_label_sets_each_class_is_found_missed_or_added():
+    spec = ImageSpec(channels=1, height=16, width=16, classes=("x", "y"), mean=(0.5,), std=(0.25,), multi_label=True)
+    result = untrained(spec).evaluation
+    truth, told = result.labels.numpy(), result.predictions.numpy()
+    found = {(cell.row, OUTCOMES[cell.column]): sorted(cell.numbers.tolist()) for cell in cells(result)}
+    for row in range(2):
+        for name, flags in (
+            ("found", truth[:, row] & told[:, row]),
+            ("missed", truth[:, row] & ~told[:, row]),
+            ("wrongly told", ~truth[:, row] & told[:, row]),
+        ):
+            assert found.get((row, name), []) == np.flatnonzero(flags).tolist()
+
+
+def test_classes_agree_with_scikit_learn(mixed):
+    result = mixed.evaluation
+    chapter = write_chapter("classes", mixed, "full")
+    expected = precision_recall_fscore_support(result.labels, result.predictions, labels=range(3), zero_division=0)
+    for number, name in enumerate("abc"):
+        told = chapter.values[name]
+        assert [told["precision"], told["recall"], told["f1"]] == pytest.approx([of[number] for of in expected[:3]])
+    recalls = [score.recall for score in hardest(result)]
+    assert recalls == sorted(recalls)
+    assert len(recalls) == 3
+    assert chapter.warnings == ["No picture of never: nothing is known of it here."]
+
+
+def test_summary_tells_the_interval_and_what_the_largest_class_would_reach(mixed):
+    chapter = write_chapter("summary", mixed, "quick")
+    result = mixed.evaluation
+    low, high = result.interval
+    assert f"{100 * low:.2f} %" in chapter.text[0]
+    assert f"{100 * high:.2f} %" in chapter.text[0]
+    share = torch.bincount(result.labels).max() / 90
+    assert f"{100 * share:.2f} % of them" in chapter.text[-1]
+    assert any("say little" in warning for warning in chapter.warnings)
+
+
+def test_the_plan_gives_every_reason(digits_subject):
+    chapter = write_chapter("plan", digits_subject, "quick")
+    config = digits_subject.run.config
+    told = {row[0]: row[2] for row in chapter.tables[1].rows}
+    assert told == dict(config.reasons)
+    assert "epochs = 2" in chapter.text[0]
+
+
+def test_settings_tell_every_setting_and_where_it_comes_from(digits_subject):
+    chapter = write_chapter("settings", digits_subject, "quick")
+    config = digits_subject.run.config
+    (rows,) = (table.rows for table in chapter.tables if table.caption == "All settings")
+    origins = {row[0]: row[2] for row in rows}
+    assert set(origins) == set(type(config.settings).model_fields)
+    assert {key for key, origin in origins.items() if origin == "asked for"} == set(config.given)
+    assert {key for key, origin in origins.items() if origin == "chosen"} == set(config.reasons) - set(config.given)
+
+
+def test_the_command_that_repeats_a_run_gives_the_same_network(digits_subject, tmp_path, monkeypatch):
+    import shlex
+
+    monkeypatch.chdir(tmp_path)
+    command = dict(how_to_repeat(digits_subject.run))["train it again"]
+    words = shlex.split(command)
+    assert words[0] == "striate"
+    assert main(words[1:]) == 0
+    again = tmp_path / "runs" / f"{digits_subject.run.path.name}-again"
+    assert (again / "model.safetensors").read_bytes() == digits_subject.run.model_path.read_bytes()
+
+
+def test_findings_of_a_run_are_told_the_worst_first(digits_subject, tmp_path):
+    import shutil
+
+    run = type(digits_subject.run).open(shutil.copytree(digits_subject.run.path, tmp_path / "r"))
+    case = {"files": ["<a>.png", "b.png"], "detail": ""}
+    found = [
+        {"kind": "ignored", "level": "note", "summary": "two files", "remedy": "none", "cases": []},
+        {"kind": "twice", "level": "falsifies", "summary": "seen twice", "remedy": "drop", "cases": [case] * 7},
+    ]
+    (run.path / "data-check.json").write_text(json.dumps(found))
+    chapter = write_chapter("data", replace(digits_subject, run=run), "quick")
+    assert [row[1] for row in chapter.tables[1].rows] == ["seen twice", "two files"]
+    assert "<a>.png = b.png" in chapter.tables[1].rows[0][3]
+    assert "and 2 more" in chapter.tables[1].rows[0][3]
+    assert chapter.warnings == ["seen twice"]
+    for damaged in ("{", "5", '[{"level": "odd"}]'):
+        (run.path / "data-check.json").write_text(damaged)
+        assert findings(run.path) is None
+        assert write_chapter("data", replace(digits_subject, run=run), "quick").text
+
+
+def test_calibration_gives_the_figures_of_the_evaluation(digits_subject):
+    chapter = write_chapter("calibration", digits_subject, "quick")
+    result = digits_subject.evaluation
+    assert chapter.values["before"]["ece"] == result.before.ece
+    assert f"{100 * (result.after or result.before).ece:.2f} %" in chapter.text[0]
+
+
+@pytest.mark.parametrize("count", [2, 20, 21, 41, 120])
+def test_figures_of_many_classes_have_nothing_beyond_their_edge(count):
+    from striate.explain.report.images import drawn
+
+    names = [f"$class {number} with a name that is long" for number in range(count)]
+    counts = torch.randint(0, 9, (count, count), generator=torch.Generator().manual_seed(1))
+    figure = confusion_figure(counts, names, "A title <b> of $some$ length: 10,000 pictures of the test part")
+    drawn(figure)
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+
+
+def test_a_recall_figure_keeps_to_its_width(mixed):
+    from striate.explain.report.images import drawn
+
+    scores = [replace(score, name=score.name * 100) for score in hardest(mixed.evaluation)]
+    image = drawn(recall_figure(scores, "Recall"))
+    assert image.width == 6.4 * 150

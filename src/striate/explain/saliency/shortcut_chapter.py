@@ -13,27 +13,32 @@ from striate.core.random import permutation
 from striate.data.loader import comfortable_batch
 from striate.evaluation.metrics import wilson_interval
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
+from striate.explain.saliency.alarm import Alarm, alarms
 from striate.explain.saliency.class_maps import ClassMap, class_maps
 from striate.explain.saliency.depth import affordable
 from striate.explain.saliency.layer import choose_layer
 from striate.explain.saliency.maps import Maps, saliency
 from striate.explain.saliency.shortcut_figure import Cell, shortcut_figure
-from striate.explain.saliency.transplant import Alarm, Followed, Region, alarms, answer_flags, regions, transplants
+from striate.explain.saliency.transplant import Outcome, Region, answer_flags, regions, transplants
 from striate.explain.subject import Subject
 
 MOST_CLASSES, MOST_PICTURES, MOST_PAIRS = 12, 20, 1000
 LEAST_PAIRS = 12  # one and all of them following is then evidence
 ENOUGH_PAIRS = 40  # to look at every region at once
+PIECES = 13  # that are exchanged for all regions: nine, and four in the middle
+SUSPECT = 0.45  # share of answers that follow the border or are lost with it, from which its parts are looked at
+MORE = 2  # times the room of other chapters: fewer pairs could tell nothing
 INTEGRATED, GRAD_CAM = 48, 3  # passes per picture
 FEW = 3  # pictures of a class, fewer of which make no average
 
 ABOUT = (
-    "Do the answers come from the thing, or from something that happens to lie beside it? Each region is taken from a "
-    "picture of one class and put into a picture of another; the table says how many answers went with it. In data "
-    "without a shortcut few do. An alarm means that more than {small:.0%} follow a corner or an edge, or more than "
-    "{large:.0%} the whole border, so surely that one report in a hundred, or fewer, would say so by chance. Look at "
-    "the pictures then: a logo, a date, a frame, a background that only this class has. A thing that fills the picture "
-    "may reach into a region rightly."
+    "Do the answers come from the thing, or from something that happens to lie beside it? Each corner, each edge and "
+    "the border is taken from a picture of one class and put into a picture of another. An alarm means that answers "
+    "follow it (more than 15 % take the class of the picture it came from; of the whole border, more than half), or "
+    "hang on it: more than 10 % are lost with a corner, 25 % with an edge or half with the border, and more than twice "
+    "as many as with a piece of the same size in the middle. Shares have to be so far above these limits that one "
+    "report in a hundred, or fewer, would have an alarm by chance. Then look at the pictures: a logo, a date, a frame, "
+    "a background that only this class has. A thing that fills the picture may reach into a region rightly."
 )
 QUIET = "No region carries the decision: the answers stay with the rest of the picture."
 
@@ -41,11 +46,11 @@ QUIET = "No region carries the decision: the answers stay with the rest of the p
 @CHAPTERS.register("shortcuts")
 def shortcut_chapter(subject: Subject, effort: Effort) -> Chapter:
     """Return the average map of each class, and an alarm where a corner, an edge or the border decides."""
-    passes = affordable(subject.model, subject.spec.input_shape, effort)
+    passes = MORE * affordable(subject.model, subject.spec.input_shape, effort)
     right = subject.right.nonzero().squeeze(1)
     answers = answer_flags(subject.evaluation.predictions, len(subject.classes))
     kinds = len(answers[right].unique(dim=0))
-    if passes < LEAST_PAIRS:
+    if passes < 2 * LEAST_PAIRS:
         return _nothing("One look at this network takes too long to try it in passing: striate explain does.")
     if kinds < 2 or len(right) < LEAST_PAIRS:
         return _nothing(
@@ -75,7 +80,7 @@ def shortcut_chapter(subject: Subject, effort: Effort) -> Chapter:
     return Chapter(
         name="shortcuts",
         title="Shortcuts",
-        text=[_about(found), *([] if raised else [QUIET])],
+        text=[ABOUT, *([] if raised else [QUIET])],
         plates=plates,
         tables=[_table(subject, found, averages)],
         values=_values(subject, found, raised, averages, how),
@@ -87,39 +92,30 @@ def _nothing(why: str) -> Chapter:
     return Chapter(name="shortcuts", title="Shortcuts", text=[why], values={"tried": False, "alarms": []})
 
 
-def _about(found: Sequence[Followed]) -> str:
-    border = found[-1].region.tolerated
-    small = found[0].region.tolerated if len(found) > 1 else 0.15
-    return ABOUT.format(small=small, large=border)
-
-
-def _tried(subject: Subject, right: Tensor, answers: Tensor, passes: int) -> list[Followed]:
+def _tried(subject: Subject, right: Tensor, answers: Tensor, passes: int) -> list[Outcome]:
     """Return what became of the transplants: of every region, or of the border first where passes are few.
 
     What lies in a corner or at an edge lies at the border: if hardly an answer follows that, none has to be looked for
     in its parts.
     """
     places = regions(*subject.spec.input_shape[1:])
-    thorough = passes // len(places) >= ENOUGH_PAIRS
-    count = passes // len(places) if thorough else passes
-    count = max(LEAST_PAIRS, min(count, MOST_PAIRS, len(right)))
+    thorough = passes // PIECES >= ENOUGH_PAIRS
+    count = max(LEAST_PAIRS, min(passes // (PIECES if thorough else 2), MOST_PAIRS, len(right)))
     numbers = _by_turns(answers, right, 2 * count)
     inputs, flags = subject.inputs(subject.pictures.images[numbers]), answers[numbers]
     multi_label = subject.spec.multi_label
     if thorough:
         return transplants(subject.model, inputs, flags, places, count, multi_label)
     (border,) = transplants(subject.model, inputs, flags, places[-1:], count, multi_label)
-    most = max(
-        int(followed) / int(tried)
-        for followed, tried in [
-            (border.followed.sum(), border.tried.sum()),
-            *zip(border.followed, border.tried, strict=True),
-        ]
-        if tried
-    )
-    if most < border.region.tolerated:
+    most = max(_share(border.followed, border.tried), _share(border.lost, border.had))
+    if most < SUSPECT:
         return [border]
     return [*transplants(subject.model, inputs, flags, places[:-1], count, multi_label), border]
+
+
+def _share(counts: Tensor, of: Tensor) -> float:
+    """Return the largest share of any class."""
+    return float((counts / of.clamp_min(1)).max())
 
 
 def _by_turns(answers: Tensor, numbers: Tensor, count: int) -> Tensor:
@@ -177,25 +173,29 @@ def _averages(
 
 
 def _worst(raised: Sequence[Alarm]) -> list[Alarm]:
-    """Return the alarms to speak of: for all classes where there is one, the smallest region first; then by class."""
-    together = [alarm for alarm in raised if alarm.label is None]
-    single = [alarm for alarm in raised if alarm.label is not None]
-    if together:
-        parts = [alarm for alarm in together if alarm.region != "border"]
-        return (parts or together)[:2]
-    parts = [alarm for alarm in single if alarm.region != "border"]
-    return (parts or single)[:4]
+    """Return the alarms to speak of: of all classes together before single ones, of parts before the whole border."""
+    for chosen in ([one for one in raised if one.label is None], list(raised)):
+        parts = [alarm for alarm in chosen if alarm.region != "border"] or chosen
+        if parts:
+            told: dict[tuple[str, int | None], Alarm] = {}
+            for alarm in parts:
+                told.setdefault((alarm.region, alarm.label), alarm)
+            return list(told.values())[:4]
+    return []
 
 
 def _sentence(subject: Subject, alarm: Alarm) -> str:
-    whose = "the class" if alarm.label is None else f"class {subject.classes[alarm.label]}"
+    of = "" if alarm.label is None else f" of {subject.classes[alarm.label]}"
+    share = f"{alarm.count:,} of {alarm.tried:,} answers ({100 * alarm.share:.0f} %)"
+    if alarm.follows:
+        return f"Shortcut? {share} follow the {alarm.region}{of} into pictures of other classes."
     return (
-        f"Shortcut: the {alarm.region} carries {whose}. Put into pictures of other classes, it changed "
-        f"{alarm.followed:,} of {alarm.tried:,} answers to its own ({100 * alarm.share:.0f} %)."
+        f"Shortcut? {share}{of} are lost when the {alarm.region} is exchanged; {alarm.in_middle:,} are with a piece "
+        "of the same size in the middle."
     )
 
 
-def _marked(one: ClassMap, raised: Sequence[Alarm], found: Sequence[Followed]) -> list[Region]:
+def _marked(one: ClassMap, raised: Sequence[Alarm], found: Sequence[Outcome]) -> list[Region]:
     """Return the regions to outline: those that carry this class, the border only where no part of it does."""
     names = {alarm.region for alarm in raised if alarm.label == one.label}
     names |= {alarm.region for alarm in _worst(raised) if alarm.label is None}
@@ -204,36 +204,39 @@ def _marked(one: ClassMap, raised: Sequence[Alarm], found: Sequence[Followed]) -
     return [result.region for result in found if result.region.name in names]
 
 
-def _table(subject: Subject, found: Sequence[Followed], averages: Sequence[ClassMap]) -> Table:
+def _table(subject: Subject, found: Sequence[Outcome], averages: Sequence[ClassMap]) -> Table:
+    def share(counts: Tensor, of: Tensor) -> str:
+        some, all_ = int(counts.sum()), int(of.sum())
+        low, high = wilson_interval(some, all_)
+        most = int((counts / of.clamp_min(1)).argmax())
+        worst = f"; {subject.classes[most]} {100 * int(counts[most]) / max(int(of[most]), 1):.0f} %" if some else ""
+        return f"{100 * some / max(all_, 1):.1f} % ({100 * low:.1f}–{100 * high:.1f}){worst}"
+
     rows = []
     for one in found:
-        followed, tried = int(one.followed.sum()), int(one.tried.sum())
-        low, high = wilson_interval(followed, tried)
-        by_class = [int(f) / int(t) if t else 0.0 for f, t in zip(one.followed, one.tried, strict=True)]
-        most = max(range(len(by_class)), key=by_class.__getitem__)
-        shares = [share for share in (average.share(one.region.mask) for average in averages) if share is not None]
+        shares = [value for value in (average.share(one.region.mask) for average in averages) if value is not None]
         rows.append(
             [
                 one.region.name,
                 f"{100 * one.region.area:.0f} %",
                 f"{100 * sum(shares) / len(shares):.0f} %" if shares else "–",
-                f"{100 * followed / max(tried, 1):.1f} % ({100 * low:.1f}–{100 * high:.1f})",
-                f"{subject.classes[most]}, {100 * by_class[most]:.0f} %",
-                f"{100 * int(one.left.sum()) / max(int(one.had.sum()), 1):.1f} %",
+                share(one.followed, one.tried),
+                share(one.lost, one.had),
+                f"{100 * int(one.lost_with_middle.sum()) / max(int(one.had.sum()), 1):.1f} %",
             ]
         )
-    pairs = int(found[0].tried.sum())
     return Table(
-        ["region", "of the picture", "of what speaks for the class", "answers that followed it (95 %)",
-         "most for class", "answers that were lost"],
+        ["region", "of the picture", "of what speaks for the class", "answers that follow it", "lost with it",
+         "lost with the middle"],
         rows,
-        f"Regions exchanged between {pairs:,} pairs of rightly answered pictures of different classes.",
+        f"Regions exchanged in {int(found[0].tried.sum()):,} rightly answered pictures with pictures of other classes; "
+        "95 % intervals, and the class of the largest share.",
     )  # fmt: skip
 
 
 def _values(
     subject: Subject,
-    found: Sequence[Followed],
+    found: Sequence[Outcome],
     raised: Sequence[Alarm],
     averages: Sequence[ClassMap],
     how: Maps | None,
@@ -245,11 +248,11 @@ def _values(
         "regions": {
             one.region.name: {
                 "area": one.region.area,
-                "tolerated": one.region.tolerated,
                 "tried": one.tried.tolist(),
                 "followed": one.followed.tolist(),
                 "had": one.had.tolist(),
-                "left": one.left.tolist(),
+                "lost": one.lost.tolist(),
+                "lost_with_middle": one.lost_with_middle.tolist(),
                 "shares": {subject.classes[average.label]: average.share(one.region.mask) for average in averages},
             }
             for one in found
@@ -258,8 +261,10 @@ def _values(
             {
                 "region": alarm.region,
                 "class": None if alarm.label is None else subject.classes[alarm.label],
-                "followed": alarm.followed,
+                "follows": alarm.follows,
+                "count": alarm.count,
                 "tried": alarm.tried,
+                "in_middle": alarm.in_middle,
             }
             for alarm in raised
         ],

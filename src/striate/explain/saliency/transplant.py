@@ -14,32 +14,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.random import permutation
 from striate.evaluation.decision import decide
-from striate.evaluation.rejection import binomial_cdf
 from striate.explain.saliency.score import looking, pictures_at_once
 from striate.models import Classifier
 
 CORNER, BORDER = 0.2, 0.125  # of the sides
-FALSE_ALARMS = 0.01  # probability of any at all, in data whose true shares are as large as is tolerated
-TOLERATED, TOLERATED_OF_BORDER = 0.15, 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A part of a picture.
+    """A part of a picture on which no answer should hang.
 
     Args:
         name: For people: 'top left corner', 'left edge', 'border'.
         mask: bool, H W.
-        tolerated: The share of answers that may follow it in data without a shortcut.
+        middle: bool, H W; the same piece moved to the middle of the picture; of the border, all that is within it.
+        may_follow: The share of answers that may go with it to another picture, in data without a shortcut.
+        may_hang: The share of answers that may be lost with it.
     """
 
     name: str
     mask: Tensor
-    tolerated: float = TOLERATED
+    middle: Tensor
+    may_follow: float
+    may_hang: float
 
     @property
     def area(self) -> float:
@@ -48,49 +50,62 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
-class Followed:
-    """How many answers went with a region to the picture it was taken from.
+class Outcome:
+    """What became of the answers when a region was exchanged between pictures of different classes.
 
     Args:
-        region: What was transplanted.
+        region: The region.
         tried: int64, K; pictures that were given the region of one of class k, which they were not of.
         followed: int64, K; those of them whose answer became class k.
-        left: int64, K; pictures of class k that were given the region of another class, and lost the answer k.
-        had: int64, K; how many of these there were.
+        had: int64, K; pictures of class k that were given the region of one that is not.
+        lost: int64, K; those of them whose answer was no longer k.
+        lost_with_middle: int64, K; as many, where the piece in the middle was exchanged instead.
     """
 
     region: Region
     tried: Tensor
     followed: Tensor
-    left: Tensor
     had: Tensor
+    lost: Tensor
+    lost_with_middle: Tensor
 
 
 def regions(height: int, width: int) -> list[Region]:
-    """Return the four corners (a fifth of either side), the four edges between them (an eighth), and all the border."""
+    """Return the four corners (a fifth of either side), the four edges between them (an eighth), and all the border.
+
+    The last is the border.
+    """
     high, wide = (max(1, round(CORNER * side)) for side in (height, width))
     above, beside = (max(1, round(BORDER * side)) for side in (height, width))
-    corners = {
-        "top left corner": (slice(None, high), slice(None, wide)),
-        "top right corner": (slice(None, high), slice(-wide, None)),
-        "bottom left corner": (slice(-high, None), slice(None, wide)),
-        "bottom right corner": (slice(-high, None), slice(-wide, None)),
+    places = {
+        "top left corner": (0, 0, high, wide),
+        "top right corner": (0, width - wide, high, wide),
+        "bottom left corner": (height - high, 0, high, wide),
+        "bottom right corner": (height - high, width - wide, high, wide),
+        "top edge": (0, wide, above, width - 2 * wide),
+        "bottom edge": (height - above, wide, above, width - 2 * wide),
+        "left edge": (high, 0, height - 2 * high, beside),
+        "right edge": (high, width - beside, height - 2 * high, beside),
     }
-    edges = {
-        "top edge": (slice(None, above), slice(wide, -wide)),
-        "bottom edge": (slice(-above, None), slice(wide, -wide)),
-        "left edge": (slice(high, -high), slice(None, beside)),
-        "right edge": (slice(high, -high), slice(-beside, None)),
-    }
-    found = []
-    for name, place in {**corners, **edges}.items():
+
+    def piece(top: int, left: int, rows: int, columns: int) -> Tensor:
         mask = torch.zeros(height, width, dtype=torch.bool)
-        mask[place] = True
-        if mask.any():  # corners of a very small picture leave no edge between them
-            found.append(Region(name, mask))
-    border = torch.ones(height, width, dtype=torch.bool)
-    border[above:-above, beside:-beside] = False
-    return [*found, Region("border", border, TOLERATED_OF_BORDER)]
+        mask[top : top + rows, left : left + columns] = True
+        return mask
+
+    found = [
+        Region(
+            name,
+            piece(top, left, rows, columns),
+            piece((height - rows) // 2, (width - columns) // 2, rows, columns),
+            may_follow=0.15,
+            may_hang=0.1 if name.endswith("corner") else 0.25,
+        )
+        for name, (top, left, rows, columns) in places.items()
+        if rows > 0 and columns > 0  # corners of a very small picture leave no edge between them
+    ]
+    inner = piece(above, beside, height - 2 * above, width - 2 * beside)
+    return [*found, Region("border", ~inner, inner, may_follow=0.5, may_hang=0.5)]
 
 
 def pairs(answers: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -124,13 +139,13 @@ def transplants(
     places: Sequence[Region],
     count: int,
     multi_label: bool = False,
-) -> list[Followed]:
-    """Return for each region how many answers went with it.
+) -> list[Outcome]:
+    """Return for each region what became of the answers when it was exchanged.
 
     Args:
         inputs: Network inputs, N C H W, whose answers are right: what decides a wrong one is another question.
         answers: bool, N K; the classes of each picture.
-        places: What to transplant.
+        places: What to exchange.
         count: Most pairs of pictures.
         multi_label: Whether a picture may be of any number of classes.
     """
@@ -138,77 +153,32 @@ def transplants(
     answers = answers.to(inputs.device)
     gains = answers[givers] & ~answers[receivers]  # P K
     losses = answers[receivers] & ~answers[givers]
-    found = []
-    with looking(model), torch.no_grad():
-        for region in places:
-            mask, after = region.mask.to(inputs.device), torch.zeros_like(gains)
+    known: dict[bytes, Tensor] = {}  # corners share their piece in the middle
+
+    def after(mask: Tensor) -> Tensor:
+        """Return the answers with what lies in the mask exchanged, bool P K."""
+        key = mask.numpy().tobytes()
+        if key not in known:
+            known[key] = torch.zeros_like(gains)
             for part in torch.arange(len(receivers), device=inputs.device).split(pictures_at_once(inputs)):
-                logits = model(torch.where(mask, inputs[givers[part]], inputs[receivers[part]]))
-                after[part] = answer_flags(decide(logits, multi_label), answers.shape[1])
-            found.append(
-                Followed(
-                    region,
-                    tried=gains.sum(0).cpu(),
-                    followed=(gains & after).sum(0).cpu(),
-                    left=(losses & ~after).sum(0).cpu(),
-                    had=losses.sum(0).cpu(),
-                )
+                mixed = torch.where(mask.to(inputs.device), inputs[givers[part]], inputs[receivers[part]])
+                known[key][part] = answer_flags(decide(model(mixed), multi_label), answers.shape[1])
+        return known[key]
+
+    with looking(model), torch.no_grad():
+        return [
+            Outcome(
+                region,
+                tried=gains.sum(0).cpu(),
+                followed=(gains & after(region.mask)).sum(0).cpu(),
+                had=losses.sum(0).cpu(),
+                lost=(losses & ~after(region.mask)).sum(0).cpu(),
+                lost_with_middle=(losses & ~after(region.middle)).sum(0).cpu(),
             )
-    return found
+            for region in places
+        ]
 
 
 def answer_flags(answers: Tensor, classes: int) -> Tensor:
     """Return answers or labels (int64 N, or bool N K) as bool N K."""
-    return answers if answers.ndim == 2 else torch.nn.functional.one_hot(answers, classes).bool()
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """A region that carries the decision.
-
-    Args:
-        region: Its name.
-        label: The class that goes with it; None for all classes together.
-        followed, tried: So many of so many pictures took the class of the picture that their region came from.
-    """
-
-    region: str
-    label: int | None
-    followed: int
-    tried: int
-
-    @property
-    def share(self) -> float:
-        """followed / tried."""
-        return self.followed / self.tried
-
-
-def alarms(found: Sequence[Followed]) -> list[Alarm]:
-    """Return the regions that answers follow more often than is tolerated, the largest share first.
-
-    Some answers go with a region in any data: one that hung by a thread, a trouser leg that reaches the edge. So 15 %
-    are tolerated for a corner or an edge, and half for the whole border, 44 % of the picture. An alarm is raised where
-    the exact binomial test rejects that the true share is no larger, for a class or for all together. The level is 1 %
-    over the number of tests (Bonferroni): in data whose true shares are all tolerable, one report in a hundred has a
-    false alarm, or fewer.
-    """
-    tests = [
-        (one, label, int(followed), int(tried))
-        for one in found
-        for label, followed, tried in [
-            (None, one.followed.sum(), one.tried.sum()),
-            *zip(range(len(one.tried)), one.followed, one.tried, strict=True),
-        ]
-        if tried > 0
-    ]
-    raised = [
-        Alarm(one.region.name, label, followed, tried)
-        for one, label, followed, tried in tests
-        if chance_of(followed, tried, one.region.tolerated) <= FALSE_ALARMS / len(tests)
-    ]
-    return sorted(raised, key=lambda alarm: -alarm.share)
-
-
-def chance_of(followed: int, tried: int, tolerated: float) -> float:
-    """Return the probability of so many or more where each does so with the tolerated probability."""
-    return 1.0 if followed == 0 else 1.0 - binomial_cdf(followed - 1, tried, tolerated)
+    return answers if answers.ndim == 2 else F.one_hot(answers, classes).bool()

@@ -9,6 +9,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
+from striate.core.errors import SettingsError
 from striate.data.dataset import label_texts
 from striate.evaluation import Evaluation
 from striate.evaluation.decision import confidence, decide, is_right, to_probabilities
@@ -21,6 +22,7 @@ from striate.explain.saliency.deletion import random_orders
 from striate.explain.saliency.depth import Depth, affordable, depth_for
 from striate.explain.saliency.figure import SIDE, TYPE, Row, saliency_figure
 from striate.explain.saliency.grade import Grade, grade_maps
+from striate.explain.saliency.layer import choose_layer
 from striate.explain.saliency.maps import METHODS, Maps, saliency
 from striate.explain.saliency.randomise import randomised
 from striate.explain.saliency.score import looking
@@ -135,17 +137,18 @@ def _asked(subject: Subject, count: int) -> Asked:
 
 def _look(subject: Subject, asked: Asked, depth: Depth, learned: bool) -> tuple[list[Maps], list[list[Grade]]]:
     """Return the maps of each method and their grades."""
-    inputs, multi_label = subject.inputs(asked.images), subject.spec.multi_label
-    targets = asked.targets.to(subject.device)
-    twins = [randomised(subject.model, seed) for seed in range(depth.twins)]
-    chance = random_orders(subject.model, inputs, targets, multi_label, depth.steps, depth.orders)
-    maps, grades = [], []
-    for method in depth.methods:
-        layer = subject.layer
-        if layer is None and maps and METHODS[method].at_layer:
-            layer = next((one.layer for one in maps if one.layer), None)  # found already
-        maps.append(saliency(subject.model, inputs, method, targets, layer))
-        grades.append(grade_maps(subject.model, inputs, maps[-1], twins, learned, multi_label, depth.steps, chance))
+    model, multi_label = subject.model, subject.spec.multi_label
+    inputs, targets = subject.inputs(asked.images), asked.targets.to(subject.device)
+    methods, layer = depth.methods, subject.layer
+    if layer is None:
+        try:
+            layer = choose_layer(model, inputs, targets)
+        except SettingsError:  # the network has no map but the picture itself
+            methods = tuple(method for method in methods if not METHODS[method].at_layer) or ("occlusion",)
+    twins = [randomised(model, seed) for seed in range(depth.twins)]
+    chance = random_orders(model, inputs, targets, multi_label, depth.steps, depth.orders)
+    maps = [saliency(model, inputs, method, targets, layer) for method in methods]
+    grades = [grade_maps(model, inputs, one, twins, learned, multi_label, depth.steps, chance) for one in maps]
     return maps, grades
 
 

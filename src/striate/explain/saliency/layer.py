@@ -83,15 +83,17 @@ def choose_layer(model: Classifier, inputs: Tensor, targets: Tensor | int | None
     if not worth:
         most = max(height * width for height, width in sizes.values())
         worth = [name for name, (height, width) in sizes.items() if height * width == most > 1]
+    if not worth:
+        raise SettingsError(
+            "no stage of this network has a map that says where: "
+            + ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items()),
+            fix="use larger pictures, or a method that needs no layer: integrated-gradients or occlusion",
+        )
     for name in reversed(worth):
         maps, gradients = maps_and_gradients(model, probes, classes, (name, stages[name]))
         if bool((gradients * with_places(maps)[:, :, None, None]).any()):
             return name
-    raise SettingsError(
-        "no stage of this network has a map that decides the class and says where: "
-        + ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items()),
-        fix="use larger pictures, or a method that needs no layer: integrated-gradients or occlusion",
-    )
+    return worth[-1]  # nothing has a say, and its maps will be blank
 
 
 def layer_of(model: Classifier, inputs: Tensor, targets: Tensor, name: str | None) -> tuple[str, nn.Module]:

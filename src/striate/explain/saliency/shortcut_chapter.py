@@ -27,7 +27,7 @@ LEAST_PAIRS = 12  # one and all of them following is then evidence
 ENOUGH_PAIRS = 40  # to look at every region at once
 PIECES = 13  # that are exchanged for all regions: nine, and four in the middle
 SUSPECT = 0.45  # share of answers that follow the border or are lost with it, from which its parts are looked at
-MORE = 2  # times the room of other chapters: fewer pairs could tell nothing
+MORE = 3  # times the room of other chapters: fewer pairs could tell nothing
 INTEGRATED, GRAD_CAM = 48, 3  # passes per picture
 FEW = 3  # pictures of a class, fewer of which make no average
 
@@ -186,12 +186,12 @@ def _worst(raised: Sequence[Alarm]) -> list[Alarm]:
 
 def _sentence(subject: Subject, alarm: Alarm) -> str:
     of = "" if alarm.label is None else f" of {subject.classes[alarm.label]}"
-    share = f"{alarm.count:,} of {alarm.tried:,} answers ({100 * alarm.share:.0f} %)"
+    share = f"{100 * alarm.share:.0f} % of answers"
     if alarm.follows:
-        return f"Shortcut? {share} follow the {alarm.region}{of} into pictures of other classes."
+        return f"Shortcut? {share} ({alarm.count:,} of {alarm.tried:,}) follow the {alarm.region}{of} elsewhere."
     return (
-        f"Shortcut? {share}{of} are lost when the {alarm.region} is exchanged; {alarm.in_middle:,} are with a piece "
-        "of the same size in the middle."
+        f"Shortcut? {share}{of} are lost with the {alarm.region} ({alarm.count:,} of {alarm.tried:,}; "
+        f"{alarm.in_middle:,} with as much of the middle)."
     )
 
 

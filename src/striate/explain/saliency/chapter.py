@@ -115,7 +115,7 @@ def _asked(subject: Subject, count: int) -> Asked:
         true = [text or NO_CLASS for text in label_texts(labels, subject.classes)]
         verdicts = [RIGHT if one else WRONG for one in right]
     else:
-        images, names, true = subject.given.images[:count], subject.given.names[:count], None
+        images, names, true = subject.given.images[:count], list(subject.given.names[:count]), None
         with looking(subject.model), torch.no_grad():
             logits = view_logits(subject.model, subject.inputs(images), spec).cpu()
         calibration = subject.card.calibration

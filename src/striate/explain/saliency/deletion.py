@@ -17,7 +17,7 @@ from torch import Tensor
 
 from striate.core.random import permutation
 from striate.evaluation.decision import to_probabilities
-from striate.explain.saliency.score import looking, pictures_at_once
+from striate.explain.saliency.score import in_parts, looking, pictures_at_once
 from striate.models import Classifier
 
 CELLS = 7  # along a picture's longer side
@@ -134,15 +134,17 @@ def _shown(model: Classifier, inputs: Tensor, rank: Tensor, targets: Tensor, mul
     side = cell_side(high, wide)
     rows = -(-high // side)
     counts = torch.arange(steps + 1, device=inputs.device) * rank.shape[1] // steps
+    together = max(1, pictures_at_once(inputs) // (steps + 1))
     found = []
     with looking(model), torch.no_grad():
-        for picture, ranks, target in zip(inputs, rank, targets, strict=True):
-            cells = (ranks < counts[:, None]).unflatten(1, (rows, -1))  # steps+1 h w
-            masks = cells.repeat_interleave(side, 1).repeat_interleave(side, 2)[:, :high, :wide]
-            parts = (picture * masks[:, None]).split(pictures_at_once(inputs))
-            logits = torch.cat([model(part) for part in parts])
-            found.append(to_probabilities(logits, multi_label)[:, target])
-    return torch.stack(found)
+        for pictures, ranks, classes in zip(*(part.split(together) for part in (inputs, rank, targets)), strict=True):
+            cells = (ranks[:, None] < counts[:, None]).unflatten(2, (rows, -1))  # M steps+1 h w
+            masks = cells.repeat_interleave(side, 2).repeat_interleave(side, 3)[:, :, :high, :wide]
+            shown = (pictures[:, None] * masks[:, :, None]).flatten(0, 1)
+            logits = torch.cat([model(part) for part in in_parts(shown)])
+            probabilities = to_probabilities(logits, multi_label).unflatten(0, (len(pictures), -1))  # M steps+1 K
+            found.append(probabilities[torch.arange(len(pictures)), :, classes])
+    return torch.cat(found)
 
 
 def _area(curve: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from striate.explain.drawing import to_array
@@ -90,9 +91,9 @@ def without_frame(axis: Axes) -> None:
 
 def _draw_picture(axis: Axes, row: Row, height: float) -> None:
     axis.imshow(to_array(row.image.float()), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="equal")
-    for spine in axis.spines.values():
-        spine.set(visible=True, edgecolor=row.verdict.colour, linewidth=row.verdict.width)
-        spine.set_linestyle(row.verdict.style)
+    frame = Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, clip_on=False)
+    frame.set(edgecolor=row.verdict.colour, linestyle=row.verdict.style, linewidth=row.verdict.width)
+    axis.add_patch(frame)
     for number, line in enumerate(row.said):
         _under(axis, number, line, row.verdict.colour if number == 0 else "black", height)
 

@@ -92,8 +92,8 @@ def grade_maps(
 
 def _grades(maps: Maps, curves: Curves, correlation: Tensor, learned: bool) -> list[Grade]:
     columns = (curves.deletion_score, curves.insertion_score, curves.chance_score, curves.gap, correlation)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [graded(*row, blank=blank, learned=learned) for row, blank in zip(rows, maps.blank, strict=True)]
+    rows = zip(*(column.tolist() for column in columns), maps.blank, strict=True)
+    return [graded(a, b, c, gap, rho, blank, learned) for a, b, c, gap, rho, blank in rows]
 
 
 def graded(

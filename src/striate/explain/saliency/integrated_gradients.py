@@ -73,8 +73,8 @@ def integrated_gradients(
         with torch.no_grad():
             change = _scores(model, inputs, classes) - _scores(model, start, classes)
         for count in steps:
-            for one in pending.tolist():
-                values[one] = _along(model, inputs[one].clone(), start[one].clone(), classes[one], count)
+            for some in pending.split(max(1, pictures_at_once(inputs) // count)):
+                values[some] = _along(model, inputs[some].clone(), start[some].clone(), classes[some], count)
             found = values[pending].double().sum((1, 2, 3)).to(change)
             gap[pending] = (found - change[pending]).abs() / change[pending].abs().clamp_min(LEAST_CHANGE)
             used[pending] = count
@@ -84,18 +84,20 @@ def integrated_gradients(
     return IntegratedGradients(values, used, gap.nan_to_num(torch.inf, torch.inf))
 
 
-def _along(model: Classifier, picture: Tensor, start: Tensor, target: Tensor, count: int) -> Tensor:
-    """Return one picture's integral, C H W."""
+def _along(model: Classifier, pictures: Tensor, start: Tensor, targets: Tensor, count: int) -> Tensor:
+    """Return the integral of each picture, P C H W."""
     places, weights = np.polynomial.legendre.leggauss(count)
-    along = torch.tensor((places + 1) / 2).to(picture)  # t on [0, 1]
-    shares = torch.tensor(weights / 2).to(picture)
-    total = torch.zeros_like(picture)
-    at_once = pictures_at_once(picture[None])
+    along = torch.tensor((places + 1) / 2).to(pictures)  # t on [0, 1]
+    shares = torch.tensor(weights / 2).to(pictures)
+    total, difference = torch.zeros_like(pictures), pictures - start
+    at_once = max(1, pictures_at_once(pictures) // len(pictures))
     for part, share in zip(along.split(at_once), shares.split(at_once), strict=True):
-        way = (start + part[:, None, None, None] * (picture - start)).requires_grad_()  # n C H W
-        (gradient,) = torch.autograd.grad(class_scores(model, way, target.expand(len(way))).sum(), way)
-        total += (share[:, None, None, None] * gradient).sum(0)
-    return total * (picture - start)
+        way = start[:, None] + part[:, None, None, None] * difference[:, None]  # P n C H W
+        way = way.flatten(0, 1).requires_grad_()
+        scores = class_scores(model, way, targets.repeat_interleave(len(part)))
+        (gradient,) = torch.autograd.grad(scores.sum(), way)
+        total += torch.einsum("n,pnchw->pchw", share, gradient.unflatten(0, (len(pictures), -1)))
+    return total * difference
 
 
 def _scores(model: Classifier, inputs: Tensor, classes: Tensor) -> Tensor:

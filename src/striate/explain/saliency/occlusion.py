@@ -49,19 +49,22 @@ def occlusion(
         [_patch(height, width, top, left, side) for top, left in _corners(height, width, side, stride)]
     )
     patches = patches.to(inputs.device)  # P H W
-    counts = patches.sum(0)
+    at_once = max(1, pictures_at_once(inputs) // len(patches))
     with looking(model), torch.no_grad():
-        return torch.stack([_falls(model, *one, patches) / counts for one in zip(inputs, cover, classes, strict=True)])
+        groups = zip(inputs.split(at_once), cover.split(at_once), classes.split(at_once), strict=True)
+        found = [_falls(model, pictures, theirs, some, patches) for pictures, theirs, some in groups]
+        return torch.cat(found) / patches.sum(0)
 
 
-def _falls(model: Classifier, picture: Tensor, cover: Tensor, target: Tensor, patches: Tensor) -> Tensor:
-    """Return the sum over the patches of the score's fall, each where it lies, H W."""
-    whole = class_scores(model, picture[None], target[None])
-    total = torch.zeros_like(patches[0], dtype=picture.dtype)
-    for some in patches.split(pictures_at_once(picture[None])):
-        covered = torch.where(some[:, None], cover, picture)  # p C H W
-        falls = whole - class_scores(model, covered, target.expand(len(some)))
-        total += torch.einsum("p,phw->hw", falls, some.to(falls))
+def _falls(model: Classifier, pictures: Tensor, cover: Tensor, targets: Tensor, patches: Tensor) -> Tensor:
+    """Return the sum over the patches of each picture's fall, each where it lies, M H W."""
+    whole = class_scores(model, pictures, targets)
+    total = torch.zeros_like(pictures[:, 0])
+    for some in patches.split(max(1, pictures_at_once(pictures) // len(pictures))):
+        covered = torch.where(some[:, None], cover[:, None], pictures[:, None]).flatten(0, 1)  # M·p C H W
+        scores = class_scores(model, covered, targets.repeat_interleave(len(some)))
+        falls = whole[:, None] - scores.unflatten(0, (len(pictures), -1))
+        total += torch.einsum("mp,phw->mhw", falls, some.to(falls))
     return total
 
 

@@ -68,15 +68,12 @@ def explained_classes(model: Classifier, inputs: Tensor, targets: Tensor | int |
     return chosen.expand(len(inputs)).clone()
 
 
-def in_parts(inputs: Tensor, each: int = 1) -> tuple[Tensor, ...]:
-    """Return pictures in parts that fit into memory with all that a gradient keeps of them.
-
-    Args:
-        each: How many versions of every picture are sent through at once.
-    """
-    return inputs.split(pictures_at_once(inputs, each))
+def in_parts(inputs: Tensor) -> tuple[Tensor, ...]:
+    """Return pictures in parts that fit into memory with all that a gradient keeps of them."""
+    parts: tuple[Tensor, ...] = inputs.split(pictures_at_once(inputs))
+    return parts
 
 
-def pictures_at_once(inputs: Tensor, each: int = 1) -> int:
+def pictures_at_once(inputs: Tensor) -> int:
     """Return the length of such parts, at least 1."""
-    return max(1, PIXELS // (inputs.shape[2:].numel() * each))
+    return max(1, PIXELS // inputs.shape[2:].numel())

@@ -27,7 +27,7 @@ LEAST_PAIRS = 12  # one and all of them following is then evidence
 ENOUGH_PAIRS = 40  # to look at every region at once
 PIECES = 13  # that are exchanged for all regions: nine, and four in the middle
 SUSPECT = 0.45  # share of answers that follow the border or are lost with it, from which its parts are looked at
-MORE = 3  # times the room of other chapters: fewer pairs could tell nothing
+MORE = 2  # times the room of other chapters: fewer pairs could tell nothing
 INTEGRATED, GRAD_CAM = 48, 3  # passes per picture
 FEW = 3  # pictures of a class, fewer of which make no average
 
@@ -35,10 +35,11 @@ ABOUT = (
     "Do the answers come from the thing, or from something that happens to lie beside it? Each corner, each edge and "
     "the border is taken from a picture of one class and put into a picture of another. An alarm means that answers "
     "follow it (more than 15 % take the class of the picture it came from; of the whole border, more than half), or "
-    "hang on it: more than 10 % are lost with a corner, 25 % with an edge or half with the border, and more than twice "
-    "as many as with a piece of the same size in the middle. Shares have to be so far above these limits that one "
-    "report in a hundred, or fewer, would have an alarm by chance. Then look at the pictures: a logo, a date, a frame, "
-    "a background that only this class has. A thing that fills the picture may reach into a region rightly."
+    "hang on it: more than 10 % are lost with a corner, and more than twice as many as with the other corners; or more "
+    "than 25 % with an edge or half with the border, and more than twice as many as with the middle. Shares have to be "
+    "so far above these limits that one report in a hundred, or fewer, would have an alarm by chance. Then look at the "
+    "pictures: a logo, a date, a frame, a background that only this class has. A thing that fills the picture may "
+    "reach into a region rightly."
 )
 QUIET = "No region carries the decision: the answers stay with the rest of the picture."
 
@@ -189,9 +190,10 @@ def _sentence(subject: Subject, alarm: Alarm) -> str:
     share = f"{100 * alarm.share:.0f} % of answers"
     if alarm.follows:
         return f"Shortcut? {share} ({alarm.count:,} of {alarm.tried:,}) follow the {alarm.region}{of} elsewhere."
+    where = "another corner, on average" if alarm.region.endswith("corner") else "as much of the middle"
     return (
         f"Shortcut? {share}{of} are lost with the {alarm.region} ({alarm.count:,} of {alarm.tried:,}; "
-        f"{alarm.in_middle:,} with as much of the middle)."
+        f"with {where}, {alarm.elsewhere:.0f})."
     )
 
 
@@ -243,8 +245,8 @@ def _values(
 ) -> dict[str, JsonValue]:
     return {
         "tried": True,
-        "method": how and how.method,
-        "layer": how and how.layer,
+        "method": how.method if how else None,
+        "layer": how.layer if how else None,
         "regions": {
             one.region.name: {
                 "area": one.region.area,
@@ -264,7 +266,7 @@ def _values(
                 "follows": alarm.follows,
                 "count": alarm.count,
                 "tried": alarm.tried,
-                "in_middle": alarm.in_middle,
+                "elsewhere": alarm.elsewhere,
             }
             for alarm in raised
         ],

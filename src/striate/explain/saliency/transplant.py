@@ -44,6 +44,11 @@ class Region:
     may_hang: float
 
     @property
+    def is_corner(self) -> bool:
+        """Whether it is one of four of its kind."""
+        return self.name.endswith("corner")
+
+    @property
     def area(self) -> float:
         """Its share of the picture."""
         return float(self.mask.double().mean())
@@ -122,7 +127,8 @@ def pairs(answers: Tensor, count: int) -> tuple[Tensor, Tensor]:
     groups = [order[kind == number] for number in range(len(kinds))]
     if len(groups) < 2:
         return order[:0], order[:0]
-    receivers, givers = [], []
+    receivers: list[int] = []
+    givers: list[int] = []
     for turn in range(max(map(len, groups))):
         for number, group in enumerate(groups):
             if turn < len(group) and len(receivers) < count:

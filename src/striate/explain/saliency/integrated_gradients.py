@@ -64,11 +64,11 @@ def integrated_gradients(
         SettingsError: No such class.
     """
     classes = explained_classes(model, inputs, targets)
-    start = torch.zeros_like(inputs) if baseline is None else baseline.to(inputs).expand_as(inputs).clone()
-    values = torch.zeros_like(inputs, memory_format=torch.contiguous_format)
-    used = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
-    gap = torch.full((len(inputs),), torch.inf, device=inputs.device)
     with looking(model):
+        start = torch.zeros_like(inputs) if baseline is None else baseline.to(inputs).expand_as(inputs).clone()
+        values = torch.zeros_like(inputs, memory_format=torch.contiguous_format)
+        used = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
+        gap = torch.full((len(inputs),), torch.inf, device=inputs.device)
         pending = torch.arange(len(inputs), device=inputs.device)
         with torch.no_grad():
             change = _scores(model, inputs, classes) - _scores(model, start, classes)

@@ -53,19 +53,21 @@ def explained_classes(model: Classifier, inputs: Tensor, targets: Tensor | int |
     """
     if len(inputs) == 0:
         raise DataError("no picture to explain", fix="give one or more")
-    with looking(model), torch.no_grad():
+    with looking(model), torch.no_grad():  # what is made here can be differentiated by, whatever the caller's mode
         logits = torch.cat([model(part) for part in in_parts(inputs)])
-    if targets is None:
-        return logits.argmax(1)
-    chosen = torch.as_tensor(targets, dtype=torch.int64, device=inputs.device).reshape(-1)
-    if len(chosen) not in (1, len(inputs)):
-        raise DataError(f"{len(chosen)} classes for {len(inputs)} pictures", fix="give one class, or one per picture")
-    outside = sorted({number for number in chosen.tolist() if not 0 <= number < logits.shape[1]})
-    if outside:
-        raise SettingsError(
-            f"no such class: {', '.join(map(str, outside))}", fix=f"classes are 0 … {logits.shape[1] - 1}"
-        )
-    return chosen.expand(len(inputs)).clone()
+        if targets is None:
+            return logits.argmax(1)
+        chosen = torch.as_tensor(targets, dtype=torch.int64, device=inputs.device).reshape(-1)
+        if len(chosen) not in (1, len(inputs)):
+            raise DataError(
+                f"{len(chosen)} classes for {len(inputs)} pictures", fix="give one class, or one per picture"
+            )
+        outside = sorted({number for number in chosen.tolist() if not 0 <= number < logits.shape[1]})
+        if outside:
+            raise SettingsError(
+                f"no such class: {', '.join(map(str, outside))}", fix=f"classes are 0 … {logits.shape[1] - 1}"
+            )
+        return chosen.expand(len(inputs)).clone()
 
 
 def in_parts(inputs: Tensor) -> tuple[Tensor, ...]:

@@ -56,8 +56,8 @@ class Extent:
 
 LEAST_PICTURES = 64
 EXTENTS = {
-    "quick": Extent(layers=2, channels=3, pictures=6, looking=2e10, making=2e10, steps=64),
-    "full": Extent(layers=6, channels=6, pictures=8, looking=1e13, making=1e12, steps=160),
+    "quick": Extent(layers=2, channels=3, pictures=6, looking=1.5e10, making=2.5e10, steps=40),
+    "full": Extent(layers=6, channels=6, pictures=8, looking=1e13, making=2e12, steps=120),
 }
 
 

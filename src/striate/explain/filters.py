@@ -83,10 +83,11 @@ def filter_order(filters: Tensor, by: Order = "norm") -> Tensor:
     norms = flat.norm(dim=1)
     if by == "number":
         return torch.arange(len(flat))
-    by_norm = norms.argsort(descending=True, stable=True)
+    by_norm: Tensor = norms.argsort(descending=True, stable=True)
     if by == "norm" or len(flat) == 0:
         return by_norm
-    cosines = (flat / norms.clamp_min(1e-30)[:, None]) @ (flat / norms.clamp_min(1e-30)[:, None]).mT  # F F
+    directions = flat / norms.clamp_min(1e-30)[:, None]
+    cosines = directions @ directions.mT  # F F
     chain = [int(by_norm[0])]
     free = torch.ones(len(flat), dtype=torch.bool)
     free[chain[0]] = False

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from striate.core.errors import SettingsError
+from striate.core.random import step_seed
 from striate.core.spec import ImageSpec
 from striate.data.loader import normalize
 from striate.explain.feature_maps import as_maps
@@ -24,10 +25,10 @@ from striate.explain.hooks import find_layer, outputs_of
 from striate.models import Classifier
 from striate.models.contract import evaluating
 
-STEPS = 160
-RATE = 0.05
+STEPS = 120
+RATE = 0.1
 START = 0.01  # standard deviation of the amplitudes at the start
-AWAKENINGS, STRONGER = 5, 3.0  # times that the start of a silent target is made stronger, and by how much
+ATTEMPTS, STRONGER = 6, 3.0  # starts that are tried for a silent target, and by how much each is stronger
 SHIFT = 0.1  # of a side, by which a picture is moved at most
 TURN = 0.15  # radians, by which it is turned at most; and the share by which it is scaled
 POWER = 1.5  # of the frequency, by which amplitudes fall
@@ -102,20 +103,22 @@ class _Search:
     ) -> None:
         self.model, self.spec, self.targets, self.outputs = model, spec, targets, outputs
         self.device = next(model.parameters()).device
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator()  # of the movements
         channels, self.height, self.width = spec.input_shape
         frequencies = torch.hypot(torch.fft.fftfreq(self.height)[:, None], torch.fft.rfftfreq(self.width)[None])
         lowest = 1 / max(self.height, self.width)
         falling = (frequencies.clamp_min(lowest) / lowest) ** -POWER / lowest
         self.scale = (falling * (self.height * self.width) ** 0.5).to(self.device)  # H W/2+1
-        start = START * torch.randn(channels, *self.scale.shape, 2, generator=self.generator)
-        self.waves = start.to(self.device).repeat(len(targets), 1, 1, 1, 1).requires_grad_()  # N C H W/2+1 2
+        self.noise = (channels, *self.scale.shape, 2)
+        self.seed = seed
+        self.waves = self._start(0).repeat(len(targets), 1, 1, 1, 1).requires_grad_()  # N C H W/2+1 2
         self.colours = torch.tensor(COLOURS, device=self.device)
         self.colours = self.colours / self.colours.norm(dim=0).max()
 
     def run(self, steps: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the pictures, uint8 N C H W, and their excitation before and after, N."""
         self._awaken()
+        self.generator.manual_seed(step_seed(self.seed, ATTEMPTS))  # whatever the others took to wake
         first = self._picture()
         before = self._measured(first)
         state = [torch.zeros_like(self.waves) for _ in range(2)]
@@ -130,19 +133,24 @@ class _Search:
         images = torch.where(risen[:, None, None, None], last, first)
         return images.cpu(), before.cpu(), after.where(risen, before).cpu()
 
+    def _start(self, attempt: int) -> Tensor:
+        """Return the noise of an attempt, C H W/2+1 2, each stronger than the one before."""
+        generator = torch.Generator().manual_seed(step_seed(self.seed, attempt))
+        return (START * STRONGER**attempt * torch.randn(self.noise, generator=generator)).to(self.device)
+
     def _awaken(self) -> None:
-        """Raise the contrast of the starts from which a target gets no gradient: behind a ReLU it may be silent."""
-        for _ in range(AWAKENINGS):
+        """Give targets without a gradient, which behind a ReLU may be silent at first, another start."""
+        for attempt in range(1, ATTEMPTS):
             silent = self._gradient().abs().amax((1, 2, 3, 4)) == 0
             if not silent.any():
                 break
             with torch.no_grad():
-                self.waves[silent] *= STRONGER
+                self.waves[silent] = self._start(attempt)
 
     def _pixels(self) -> Tensor:
         """Return the pictures of the waves, N C H W on 0 … 1."""
         waves = torch.view_as_complex(self.waves) * self.scale
-        pixels = torch.fft.irfft2(waves, s=(self.height, self.width)) / 4  # N C H W
+        pixels: Tensor = torch.fft.irfft2(waves, s=(self.height, self.width)) / 4  # N C H W
         if pixels.shape[1] == 3:
             pixels = torch.einsum("nchw,dc->ndhw", pixels, self.colours)
         return pixels.sigmoid()

@@ -10,6 +10,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,6 +26,7 @@ LABEL = 1.05  # inches for what stands left of a row
 LEAST_WIDTH = 4.4
 AROUND = 0.012  # inches between a place and the line round it
 BAR = (1.5, 0.09)  # inches of a scale of colours
+OUTLINE = [Stroke(linewidth=2.2, foreground="black"), Normal()]  # an orange line is seen on light and on dark
 SIGNED, HEAT = "RdBu", "viridis"
 ORANGE = "#e69f00"  # Okabe and Ito 2008
 
@@ -171,14 +173,13 @@ def _draw(axis: Axes, tile: Tile, x: float, y: float, size: tuple[float, float],
         top, left, bottom, right = tile.box
         corner = x + width * left / wide - AROUND, y + height * top / high - AROUND
         extent = width * (right - left) / wide + 2 * AROUND, height * (bottom - top) / high + 2 * AROUND
-        for colour, thick in (("black", 2.2), (ORANGE, 1.2)):  # seen on light and on dark
-            axis.add_patch(Rectangle(corner, *extent, fill=False, linewidth=thick, edgecolor=colour))
+        axis.add_patch(Rectangle(corner, *extent, fill=False, linewidth=1.2, edgecolor=ORANGE, path_effects=OUTLINE))
     if tile.area is not None and float(tile.area.max()) > 0.5 and float(tile.area.min()) < 0.5:
         rows, columns = tile.area.shape
         across = x + (np.arange(columns) + 0.5) * width / columns
         down = y + (np.arange(rows) + 0.5) * height / rows
-        for colour, thick in (("black", 2.2), (ORANGE, 1.2)):
-            axis.contour(across, down, tile.area, levels=[0.5], colors=[colour], linewidths=thick)
+        line = axis.contour(across, down, tile.area, levels=[0.5], colors=[ORANGE], linewidths=1.2)
+        line.set(path_effects=OUTLINE)
     if tile.text and lines:
         _write(axis, x + width / 2, y + height + 0.02, wrapped(tile.text, width + 0.6 * GAP, TYPE, lines))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from striate.data.dataset import ImageDataset, label_texts
-from striate.data.loader import comfortable_batch, in_order
+from striate.data.loader import comfortable_batch
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate
 from striate.explain.excitation import Excitation, most_exciting
 from striate.explain.feature_maps import modules_of, seen
@@ -56,8 +56,8 @@ class Extent:
 
 LEAST_PICTURES = 64
 EXTENTS = {
-    "quick": Extent(layers=2, channels=3, pictures=6, looking=1.5e10, making=2.5e10, steps=40),
-    "full": Extent(layers=6, channels=6, pictures=8, looking=1e13, making=2e12, steps=120),
+    "quick": Extent(layers=2, channels=3, pictures=5, looking=1e10, making=2.5e10, steps=40),
+    "full": Extent(layers=6, channels=6, pictures=8, looking=1e13, making=1.2e12, steps=120),
 }
 
 
@@ -100,7 +100,7 @@ def excitation_figure(rows: Sequence[Row], title: str) -> Figure:
 def _smooth(area: Tensor) -> NDArray[np.float32]:
     """Return a map h w at a size at which a line round its large values is smooth."""
     size = [max(side, AREA_SIDE) for side in area.shape]
-    smooth: NDArray[np.float32] = F.interpolate(area[None, None], size, mode="bilinear")[0, 0].numpy()
+    smooth: NDArray[np.float32] = F.interpolate(area[None, None], size, mode="bicubic")[0, 0].numpy()
     return smooth
 
 
@@ -118,12 +118,14 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
     """Show what excites the channels of the later stages, and the classes, most."""
     extent = EXTENTS[effort]
     work = sum(layer.multiply_adds for layer in summarize(subject.model, subject.spec.input_shape))
-    pictures = subject.pictures.spread(max(LEAST_PICTURES, int(extent.looking / max(work, 1))))
+    numbers = _spread(len(subject.pictures), max(LEAST_PICTURES, int(extent.looking / max(work, 1))))
     modules = modules_of(subject.model, subject.layer)
     modules = {name: modules[name] for name in list(modules)[-extent.layers :]}
-    batch = min(comfortable_batch(subject.spec), 256)
-    batches = in_order(pictures, subject.spec, batch, subject.device)
-    found = most_exciting(subject.model, batches, modules, extent.pictures)
+    batches = (subject.inputs(subject.pictures.images[some]) for some in numbers.split(comfortable_batch(subject.spec)))
+    found = {
+        name: replace(layer, pictures=numbers[layer.pictures])
+        for name, layer in most_exciting(subject.model, batches, modules, extent.pictures).items()
+    }
     fields = receptive_fields(subject.model, modules, subject.spec.input_shape)
     chosen = {name: telling_channels(found[name], extent.channels).tolist() for name in found}
     classes = _shown_classes(subject.pictures)
@@ -132,8 +134,8 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
     plates = [_class_plate(subject, classes, extent.pictures, made)]
     for name in reversed(found):
         if chosen[name]:
-            plates.append(_layer_plate(subject, name, found[name], chosen[name], fields[name], pictures, made))
-    values = {name: _values(found[name], chosen[name], pictures) for name in found}
+            plates.append(_layer_plate(subject, name, found[name], chosen[name], fields[name], made))
+    values = {name: _values(found[name], chosen[name], subject.pictures) for name in found}
     text = [
         "A channel is known by what it answers to: the pictures that excite it most, and a picture made for nothing "
         "else, by gradient ascent from noise."
@@ -148,6 +150,12 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
         for target, (before, after) in rises.items()
     ]
     return Chapter("channels", "What channels and classes look for", text, plates, values=values)
+
+
+def _spread(total: int, count: int) -> Tensor:
+    """Return `count` numbers of pictures at equal distances, int64, or all of them."""
+    count = min(count, total)
+    return torch.arange(count) * total // count
 
 
 def _shown_classes(pictures: ImageDataset) -> list[int]:
@@ -208,12 +216,11 @@ def _layer_plate(
     found: Excitation,
     channels: Sequence[int],
     fields: Fields,
-    pictures: ImageDataset,
     made: Made,
 ) -> Plate:
     _, high, wide = subject.spec.input_shape
     box = all(field.size < LARGE_FIELD * side for field, side in zip(fields, (high, wide), strict=True))
-    rows = [_row(subject, name, found, channel, fields if box else None, pictures, made) for channel in channels]
+    rows = [_row(subject, name, found, channel, fields if box else None, made) for channel in channels]
     total, silent = len(found.values), int(found.silent.sum())
     if box:
         size = "×".join(f"{field.size:.0f}" for field in fields)
@@ -244,10 +251,9 @@ def _row(
     found: Excitation,
     channel: int,
     fields: Fields | None,
-    pictures: ImageDataset,
     made: Made,
 ) -> Row:
-    numbers = found.pictures[channel]
+    pictures, numbers = subject.pictures, found.pictures[channel]
     _, high, wide = subject.spec.input_shape
     boxes = None
     if fields is not None:

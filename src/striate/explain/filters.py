@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from striate.core.errors import SettingsError
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate
 from striate.explain.hooks import find_layer, outputs_of
+from striate.explain.panels import Panel, sheet
 from striate.explain.receptive import receptive_fields
 from striate.explain.subject import Subject
 from striate.explain.tiles import Pixels, Scale, Tile, number_of, signed_colours, tile_sheet
@@ -26,9 +27,9 @@ from striate.models.contract import evaluating
 Order = Literal["norm", "similarity", "number"]
 
 MAX_FILTERS = 64
-SILENT = 0.01  # of the largest norm, under which a filter does next to nothing
+SILENT = 0.001  # of the largest norm, under which a filter does next to nothing
 SMALL_KERNEL = 2  # pixels of side, up to which a first layer's filters show little
-PICTURES = 32  # over which a gradient is averaged
+PICTURES = 16  # over which a gradient is averaged
 DEEPER = {"quick": 1, "full": 6}  # plates of deeper layers
 SHOWN_DEEPER = 16
 
@@ -233,8 +234,7 @@ def _written(subject: Subject, plates: Sequence[Plate], names: Sequence[str]) ->
         "the filter. Weights are shown as they are stored, before the norm that may follow rescales them."
     ]
     if told:
-        share = f"{100 * SILENT:.0f} %"
-        text.append(f"Filters that do nearly nothing (a norm under {share} of the layer's largest): {', '.join(told)}.")
+        text.append(f"Filters that do nearly nothing (norm under a thousandth of the largest): {', '.join(told)}.")
     return Chapter("filters", "Filters", text, plates, values={"layers": values})
 
 
@@ -290,14 +290,31 @@ def _pixel_plate(subject: Subject, name: str) -> Plate:
 def _deeper_plate(name: str, convolution: nn.Conv2d) -> Plate:
     filters = convolution.weight.detach().float().cpu()
     total, inputs, (high, wide) = len(filters), filters.shape[1], filters.shape[2:]
+    if high == wide == 1:
+        return _matrix_plate(name, filters[:, :, 0, 0])
     channel = int(filters.square().sum((0, 2, 3)).argmax())
     shown = min(total, SHOWN_DEEPER)
     which = f"The {total}" if shown == total else f"{shown} of the {total}"
     of = f"at input channel {channel} of {inputs}, the one with the most weight" if inputs > 1 else "one channel each"
+    title = f"Filters of {name}" + (f", input channel {channel}" if inputs > 1 else "")
     return Plate(
         f"filters-{name.replace('.', '-')}",
-        filter_figure(filters, f"Filters of {name}", channel=channel, count=shown),
-        f"{which} filters of {name}, {high}×{wide}, {of}: blue is positive, red negative, white 0. "
-        "Under each its number and its norm there, the largest first; each has a colour scale of its own.",
+        filter_figure(filters, title, channel=channel, count=shown),
+        f"{which} filters of {name}, {high}×{wide}, {of}: blue is positive, red negative, white 0. Under each its "
+        "number and its norm there, the largest first; each has a colour scale of its own.",
         f"A grid of {shown} filters of {high} by {wide} numbers as coloured cells, sorted by norm.",
+    )
+
+
+def _matrix_plate(name: str, weights: Tensor) -> Plate:
+    """Show a 1×1 convolution, F C, as what it is: a matrix that mixes channels."""
+    ordered = weights[filter_order(weights)]
+    total, inputs = weights.shape
+    note = f"{inputs} input channels across, {total} filters down"
+    return Plate(
+        f"filters-{name.replace('.', '-')}",
+        sheet([[Panel(ordered.double().numpy(), "", note)]], f"Filters of {name}"),
+        f"{name} sees one place at a time and only mixes channels: a row for each of its {total} filters, the largest "
+        f"norm first, with its {inputs} weights. Blue is positive, red negative, white 0.",
+        f"A matrix of {total} rows and {inputs} columns as coloured cells.",
     )

@@ -14,7 +14,7 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.explain.lettering import families, wrapped
+from striate.explain.lettering import families, text_width, wrapped
 
 Pixels = NDArray[np.uint8]  # H W 3
 
@@ -22,7 +22,7 @@ DPI = 150
 GAP, MARGIN = 0.08, 0.2  # inches
 TYPE, LINE = 7.0, 0.125  # points, inches
 TITLE_TYPE, TITLE_LINE = 11, 0.2
-LABEL = 1.05  # inches for what stands left of a row
+LABEL = 1.1  # inches at most for what stands left of a row
 LEAST_WIDTH = 4.4
 AROUND = 0.012  # inches between a place and the line round it
 BAR = (1.5, 0.09)  # inches of a scale of colours
@@ -114,7 +114,9 @@ def tile_sheet(
     width, height = tile_size(rows[0][0].pixels, side)
     step = height + (LINE * lines + 0.02 if lines else 0.0) + GAP
     grid = columns * (width + GAP) - GAP, len(rows) * step - GAP
-    left = LABEL + GAP if labels else 0.0
+    said = [[line for part in label.split("\n") for line in wrapped(part, LABEL, TYPE, 2)] for label in labels]
+    beside = max((text_width(line, TYPE) for part in said for line in part), default=0.0)
+    left = beside + 1.5 * GAP if labels else 0.0
     if lead is not None:
         lead_size = tile_size(lead.pixels, 2.0 * side)
         left = lead_size[0] + 4 * GAP
@@ -138,8 +140,8 @@ def tile_sheet(
         for number, row in enumerate(rows):
             y = top + number * step
             if labels:
-                said = [line for part in labels[number].split("\n") for line in wrapped(part, LABEL, TYPE, 2)]
-                _write(axis, MARGIN + LABEL, y + height / 2 - LINE * len(said) / 2, said, "right")
+                x = MARGIN + left - 1.5 * GAP
+                _write(axis, x, y + height / 2 - LINE * len(said[number]) / 2, said[number], "right")
             for column, tile in enumerate(row):
                 _draw(axis, tile, MARGIN + left + column * (width + GAP), y, (width, height), lines)
         if scale is not None:

@@ -23,9 +23,10 @@ from striate.explain.lettering import printable
 from striate.explain.receptive import Fields, receptive_fields
 from striate.explain.subject import Subject
 from striate.explain.synthesis import Target, synthesise
-from striate.explain.tiles import Tile, number_of, picture_colours, tile_sheet
+from striate.explain.tiles import DPI, Tile, number_of, picture_colours, tile_sheet
 from striate.models.summary import summarize
 
+LARGE_PICTURE, PHOTOGRAPH_DPI = 100, 110  # pixels of side beyond which a sheet would be a large file
 LARGE_FIELD = 0.75  # of a side, from which a box says less than the map itself
 MAX_CLASSES = 10
 AREA_SIDE = 56  # values of side to which a map is smoothed
@@ -92,9 +93,10 @@ def excitation_figure(rows: Sequence[Row], title: str) -> Figure:
             area = None if row.areas is None else _smooth(row.areas[number])
             cells.append(Tile(picture_colours(picture), text, box=box, area=area))
         tiles.append(cells)
+    dpi = PHOTOGRAPH_DPI if max(rows[0].pictures.shape[2:]) > LARGE_PICTURE else DPI
     made = ["made for it"] if rows[0].made is not None else []
     heads = [*made, "most exciting"]
-    return tile_sheet(tiles, title, labels=[row.label for row in rows], heads=heads, side=0.78)
+    return tile_sheet(tiles, title, labels=[row.label for row in rows], heads=heads, side=0.78, dpi=dpi)
 
 
 def _smooth(area: Tensor) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from striate.explain.hooks import outputs_of
 from striate.models import Classifier
 from striate.models.contract import evaluating
 
-MAP_SIDE = 14  # values of side to which kept maps are brought
+MAP_SIDE = 7  # values of side to which kept maps are brought
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Excitation:
         values: float32, F k; the largest value of the channel in each picture, the largest first.
         pictures: int64, F k; these pictures' numbers.
         places: int64, F k 2; row and column of that value in the map.
-        maps: float32, F k h w; the channel's map of each, its sides at most 14: larger ones by their maxima.
+        maps: float32, F k h w; the channel's map of each, its sides at most 7: larger ones by their maxima.
         map_size: Sides of the layer's own maps.
         mean, deviation: float64, F; of the largest values over all pictures.
         count: Pictures that were seen.
@@ -129,7 +129,7 @@ class _Strongest:
 
 
 def _small(maps: Tensor) -> Tensor:
-    """Return maps … h w with sides of at most 14, by the maxima of their parts."""
+    """Return maps … h w with sides of at most 7, by the maxima of their parts."""
     high, wide = (min(side, MAP_SIDE) for side in maps.shape[-2:])
     if (high, wide) == tuple(maps.shape[-2:]):
         return maps

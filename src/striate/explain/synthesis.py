@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from striate.core.errors import SettingsError
-from striate.core.random import step_seed
 from striate.core.spec import ImageSpec
 from striate.data.loader import normalize
 from striate.explain.feature_maps import as_maps
@@ -28,7 +28,7 @@ from striate.models.contract import evaluating
 STEPS = 120
 RATE = 0.1
 START = 0.01  # standard deviation of the amplitudes at the start
-ATTEMPTS, STRONGER = 6, 3.0  # starts that are tried for a silent target, and by how much each is stronger
+OPEN, LEAK = 0.25, 0.1  # share of the steps in which closed ReLUs let gradients through, and how much of them
 SHIFT = 0.1  # of a side, by which a picture is moved at most
 TURN = 0.15  # radians, by which it is turned at most; and the share by which it is scaled
 POWER = 1.5  # of the frequency, by which amplitudes fall
@@ -87,65 +87,90 @@ def synthesise(
     modules = dict(find_layer(model, target.layer) for target in targets if target.layer is not None)
     together = max(1, PIXELS // (spec.input_shape[1] * spec.input_shape[2]))
     parts = []
-    with evaluating(model), torch.enable_grad(), outputs_of(modules, copied=True) as outputs:
+    with evaluating(model), torch.enable_grad(), _ReLUs(model) as relus, outputs_of(modules, copied=True) as outputs:
         for first in range(0, len(targets), together):
-            search = _Search(model, spec, targets[first : first + together], outputs, seed)
+            search = _Search(model, spec, targets[first : first + together], relus, outputs, seed)
             parts.append(search.run(steps))
     images, before, after = (torch.cat(some) for some in zip(*parts, strict=True))
     return Synthesis(images, before, after)
+
+
+class _ReLUs:
+    """A network's ReLUs, which while they are open let a part of the gradients through where their input is negative.
+
+    What they give is the same. A channel that noise does not excite has no gradient otherwise (the redirected
+    gradients of lucid, Olah et al. 2017).
+    """
+
+    def __init__(self, model: Classifier) -> None:
+        self.model = model
+        self.are_open = False
+        self.inputs: list[Tensor] = []
+
+    def __enter__(self) -> _ReLUs:
+        self.hooks = ExitStack()
+        for module in self.model.modules():
+            if isinstance(module, nn.ReLU | nn.ReLU6):
+                self.hooks.callback(module.register_forward_pre_hook(self._before).remove)
+                self.hooks.callback(module.register_forward_hook(self._after).remove)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hooks.close()
+
+    def _before(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if self.are_open:
+            self.inputs.append(arguments[0].clone())  # it may work in place
+
+    def _after(self, module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+        if not self.are_open:
+            return None
+        given = self.inputs.pop()
+        return output + LEAK * (given - given.detach()) * (given < 0)
 
 
 class _Search:
     """The search for the pictures of some targets, all at once."""
 
     def __init__(
-        self, model: Classifier, spec: ImageSpec, targets: Sequence[Target], outputs: dict[str, Tensor], seed: int
+        self,
+        model: Classifier,
+        spec: ImageSpec,
+        targets: Sequence[Target],
+        relus: _ReLUs,
+        outputs: dict[str, Tensor],
+        seed: int,
     ) -> None:
-        self.model, self.spec, self.targets, self.outputs = model, spec, targets, outputs
+        self.model, self.spec, self.targets, self.relus, self.outputs = model, spec, targets, relus, outputs
         self.device = next(model.parameters()).device
-        self.generator = torch.Generator()  # of the movements
+        self.generator = torch.Generator().manual_seed(seed)
         channels, self.height, self.width = spec.input_shape
         frequencies = torch.hypot(torch.fft.fftfreq(self.height)[:, None], torch.fft.rfftfreq(self.width)[None])
         lowest = 1 / max(self.height, self.width)
         falling = (frequencies.clamp_min(lowest) / lowest) ** -POWER / lowest
         self.scale = (falling * (self.height * self.width) ** 0.5).to(self.device)  # H W/2+1
-        self.noise = (channels, *self.scale.shape, 2)
-        self.seed = seed
-        self.waves = self._start(0).repeat(len(targets), 1, 1, 1, 1).requires_grad_()  # N C H W/2+1 2
+        start = START * torch.randn(channels, *self.scale.shape, 2, generator=self.generator)
+        self.waves = start.to(self.device).repeat(len(targets), 1, 1, 1, 1).requires_grad_()  # N C H W/2+1 2
         self.colours = torch.tensor(COLOURS, device=self.device)
         self.colours = self.colours / self.colours.norm(dim=0).max()
 
     def run(self, steps: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the pictures, uint8 N C H W, and their excitation before and after, N."""
-        self._awaken()
-        self.generator.manual_seed(step_seed(self.seed, ATTEMPTS))  # whatever the others took to wake
         first = self._picture()
         before = self._measured(first)
         state = [torch.zeros_like(self.waves) for _ in range(2)]
         count = torch.zeros(())
-        for _ in range(steps):
+        for step in range(steps):
+            self.relus.are_open = step < OPEN * steps
             gradient = self._gradient()
             with torch.no_grad():
                 _adam(self.waves, gradient, state, count)
+        self.relus.are_open = False
         last = self._picture()
         after = self._measured(last)
         risen = after > before
         images = torch.where(risen[:, None, None, None], last, first)
         return images.cpu(), before.cpu(), after.where(risen, before).cpu()
-
-    def _start(self, attempt: int) -> Tensor:
-        """Return the noise of an attempt, C H W/2+1 2, each stronger than the one before."""
-        generator = torch.Generator().manual_seed(step_seed(self.seed, attempt))
-        return (START * STRONGER**attempt * torch.randn(self.noise, generator=generator)).to(self.device)
-
-    def _awaken(self) -> None:
-        """Give targets without a gradient, which behind a ReLU may be silent at first, another start."""
-        for attempt in range(1, ATTEMPTS):
-            silent = self._gradient().abs().amax((1, 2, 3, 4)) == 0
-            if not silent.any():
-                break
-            with torch.no_grad():
-                self.waves[silent] = self._start(attempt)
 
     def _pixels(self) -> Tensor:
         """Return the pictures of the waves, N C H W on 0 … 1."""

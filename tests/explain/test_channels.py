@@ -65,7 +65,8 @@ def test_pictures_are_not_made_where_it_would_take_too_long(digits_subject, monk
 
 
 @pytest.mark.parametrize("kind", ["one picture", "a class without pictures", "200 classes", "multi-label"])
-def test_unusual_subjects(make_spec, tmp_path, kind):
+def test_unusual_subjects(make_spec, monkeypatch, tmp_path, kind):
+    monkeypatch.setitem(channels.EXTENTS, "quick", replace(channels.EXTENTS["quick"], steps=2, channels=1, pictures=2))
     classes = {"200 classes": 200}.get(kind, 3)
     names = tuple(
         f"{'$x$ 日本語 ' * (number % 3)}a very long name of a class, number {number}" for number in range(classes)
@@ -90,12 +91,12 @@ def measured(subject: Subject, labels: torch.Tensor) -> Subject:
 
 @pytest.mark.parametrize(
     "name",
-    [*(name for name in OWN if name not in {*HEAVY, "resnet34", "resnet50"}), "timm/convnext_atto", "timm/test_vit2"],
+    [*(name for name in OWN if name not in {*HEAVY, "resnet34", "resnet50"}), "timm/test_vit2"],
 )
 def test_every_network_can_be_looked_at(make_spec, monkeypatch, name):
     monkeypatch.setitem(channels.EXTENTS, "quick", replace(channels.EXTENTS["quick"], steps=2, channels=1, pictures=2))
     _, side, _ = small(name)
-    subject = untrained(make_spec(1, max(side, 16), 4), name, count=3)
+    subject = untrained(make_spec(1, max(side, 16), 4), name, count=2)
     before = fingerprint(subject.model)
     for chapter in (CHANNELS, MAPS, FILTERS):
         found = chapter(subject, "quick")

@@ -170,7 +170,9 @@ def _pictures(subject: Subject, effort: Effort) -> tuple[Tensor, list[str]]:
     answer = label_texts(subject.evaluation.predictions[chosen], subject.classes)[0] or "no class"
     truth = label_texts(subject.pictures.labels[chosen], subject.classes)[0] or "no class"
     right = bool(subject.right[chosen[0]])
-    return subject.pictures.images[chosen], [truth if right else f"{truth}, taken for {answer}"]
+    return subject.pictures.images[chosen], [
+        printable(truth) if right else f"{printable(truth)}\ntaken for {printable(answer)}"
+    ]
 
 
 def _plate(name: str, number: int | None, picture: Tensor, text: str, maps: Tensor) -> Plate:

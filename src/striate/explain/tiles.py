@@ -22,6 +22,7 @@ DPI = 150
 GAP, MARGIN = 0.08, 0.2  # inches
 TYPE, LINE = 7.0, 0.125  # points, inches
 TITLE_TYPE, TITLE_LINE = 11, 0.2
+LEAD_LINES = 4  # under the larger tile
 LABEL = 1.1  # inches at most for what stands left of a row
 LEAST_WIDTH = 4.4
 AROUND = 0.012  # inches between a place and the line round it
@@ -37,7 +38,7 @@ class Tile:
 
     Args:
         pixels: uint8, H W 3.
-        text: Under it, at most `Sheet`'s number of lines.
+        text: Under it.
         box: (top, left, bottom, right) of a place in it, in pixels from its corner.
         area: Float, of any size: where this is 0.5 or more is marked by a line round it.
         framed: Set apart from its neighbours by a frame.
@@ -107,20 +108,20 @@ def tile_sheet(
         lead: A larger tile at the left of all rows.
         scale: What the colours mean, under the whole.
         side: Wanted inches of a tile's longer side; small pictures are enlarged by whole pixels.
-        lines: Lines of text under each tile.
+        lines: Lines of text under each tile; the larger one has four.
         dpi: Dots per inch.
     """
     columns = max(len(row) for row in rows)
     width, height = tile_size(rows[0][0].pixels, side)
     step = height + (LINE * lines + 0.02 if lines else 0.0) + GAP
     grid = columns * (width + GAP) - GAP, len(rows) * step - GAP
-    said = [[line for part in label.split("\n") for line in wrapped(part, LABEL, TYPE, 2)] for label in labels]
+    said = [_broken(label, LABEL, 2) for label in labels]
     beside = max((text_width(line, TYPE) for part in said for line in part), default=0.0)
     left = beside + 1.5 * GAP if labels else 0.0
     if lead is not None:
         lead_size = tile_size(lead.pixels, 2.0 * side)
         left = lead_size[0] + 4 * GAP
-        grid = grid[0], max(grid[1], lead_size[1] + 2 * LINE)
+        grid = grid[0], max(grid[1], lead_size[1] + LEAD_LINES * LINE)
     inner = max(left + grid[0], LEAST_WIDTH)
     left += (inner - left - grid[0]) / 2
     titles = wrapped(title, inner, TITLE_TYPE, 3)
@@ -135,7 +136,7 @@ def tile_sheet(
             x = MARGIN + left + column * (width + GAP) + width / 2
             _write(axis, x, top - LINE - 0.02, wrapped(head, width + GAP, TYPE, 1))
         if lead is not None:
-            y = top + max(0.0, (grid[1] - lead_size[1] - 2 * LINE) / 2)
+            y = top + max(0.0, (grid[1] - lead_size[1] - LEAD_LINES * LINE) / 2)
             _draw(axis, lead, MARGIN, y, lead_size, 2)
         for number, row in enumerate(rows):
             y = top + number * step
@@ -156,6 +157,11 @@ def tile_size(pixels: Pixels, side: float) -> tuple[float, float]:
     longer, dots = max(high, wide), side * DPI
     scale = dots / longer if longer > dots else float(max(1, round(dots / longer)))
     return round(scale * wide) / DPI, round(scale * high) / DPI
+
+
+def _broken(text: str, width: float, lines: int) -> list[str]:
+    """Return each line of a text in at most `lines` lines of at most `width` inches."""
+    return [line for part in text.split("\n") for line in wrapped(part, width, TYPE, lines)]
 
 
 def _write(axis: Axes, x: float, y: float, lines: Sequence[str], align: str = "center") -> None:
@@ -183,7 +189,7 @@ def _draw(axis: Axes, tile: Tile, x: float, y: float, size: tuple[float, float],
         line = axis.contour(across, down, tile.area, levels=[0.5], colors=[ORANGE], linewidths=1.2)
         line.set(path_effects=OUTLINE)
     if tile.text and lines:
-        _write(axis, x + width / 2, y + height + 0.02, wrapped(tile.text, width + 0.6 * GAP, TYPE, lines))
+        _write(axis, x + width / 2, y + height + 0.02, _broken(tile.text, width + 0.6 * GAP, lines))
 
 
 def _draw_scale(axis: Axes, scale: Scale, size: tuple[float, float]) -> None:

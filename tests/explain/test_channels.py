@@ -26,6 +26,12 @@ def texts_of(plate) -> list[str]:
     return [text.get_text() for text in plate.figure.axes[0].texts]
 
 
+def test_only_the_strong_places_around_the_peak_are_kept():
+    area = torch.tensor([[0.6, 0.1, 0.7, 0.8], [0.1, 0.0, 0.2, 1.0], [0.9, 0.3, 0.5, 0.1]])
+    expected = torch.tensor([[0.0, 0.1, 0.7, 0.8], [0.1, 0.0, 0.2, 1.0], [0.0, 0.3, 0.5, 0.1]])
+    assert channels.around_peak(area).equal(expected)
+
+
 def test_chapters_are_entered_under_their_names():
     assert (CHAPTERS["channels"], CHAPTERS["feature-maps"], CHAPTERS["filters"]) == (CHANNELS, MAPS, FILTERS)
 

@@ -58,7 +58,7 @@ class Extent:
 LEAST_PICTURES = 64
 EXTENTS = {
     "quick": Extent(layers=2, channels=3, pictures=5, looking=1e10, making=2.5e10, steps=40),
-    "full": Extent(layers=6, channels=6, pictures=8, looking=1e13, making=1.2e12, steps=120),
+    "full": Extent(layers=6, channels=6, pictures=8, looking=1e13, making=1.2e12, steps=100),
 }
 
 
@@ -90,13 +90,25 @@ def excitation_figure(rows: Sequence[Row], title: str) -> Figure:
         cells = [] if row.made is None else [Tile(picture_colours(row.made), "", framed=True)]
         for number, (picture, text) in enumerate(zip(row.pictures, row.texts, strict=True)):
             box = None if row.boxes is None else row.boxes[number]
-            area = None if row.areas is None else _smooth(row.areas[number])
+            area = None if row.areas is None else _smooth(around_peak(row.areas[number]))
             cells.append(Tile(picture_colours(picture), text, box=box, area=area))
         tiles.append(cells)
     dpi = PHOTOGRAPH_DPI if max(rows[0].pictures.shape[2:]) > LARGE_PICTURE else DPI
     made = ["made for it"] if rows[0].made is not None else []
     heads = [*made, "most exciting"]
     return tile_sheet(tiles, title, labels=[row.label for row in rows], heads=heads, side=0.78, dpi=dpi)
+
+
+def around_peak(area: Tensor) -> Tensor:
+    """Return a map h w, over its largest value, without strong places (half or more) that do not touch the peak's."""
+    strong = area >= 0.5
+    region = torch.zeros_like(area)
+    region.view(-1)[area.argmax()] = 1.0
+    while True:
+        grown = F.max_pool2d(region[None], 3, 1, 1)[0] * strong
+        if grown.equal(region):
+            return area.where((region > 0) | ~strong, torch.zeros(()))
+        region = grown
 
 
 def _smooth(area: Tensor) -> NDArray[np.float32]:
@@ -228,7 +240,7 @@ def _layer_plate(
         size = "×".join(f"{field.size:.0f}" for field in fields)
         marked = f"The frame is what the channel sees there, {size} pixels."
     elif max(found.map_size) > 1:
-        marked = "The line surrounds where the channel answers with half its strength or more."
+        marked = "The line surrounds the place that excites the channel most, as far as half its strength."
     else:
         marked = "Each channel is one number for the whole picture."
     caption = (

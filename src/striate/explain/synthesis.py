@@ -25,8 +25,8 @@ from striate.explain.hooks import find_layer, outputs_of
 from striate.models import Classifier
 from striate.models.contract import evaluating
 
-STEPS = 120
-RATE = 0.1
+STEPS = 100
+RATE = 0.15
 START = 0.01  # standard deviation of the amplitudes at the start
 OPEN, LEAK = 0.25, 0.1  # share of the steps in which closed ReLUs let gradients through, and how much of them
 SHIFT = 0.1  # of a side, by which a picture is moved at most

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import Tensor
 
@@ -90,7 +88,7 @@ def excitation_figure(rows: Sequence[Row], title: str) -> Figure:
         cells = [] if row.made is None else [Tile(picture_colours(row.made), "", framed=True)]
         for number, (picture, text) in enumerate(zip(row.pictures, row.texts, strict=True)):
             box = None if row.boxes is None else row.boxes[number]
-            area = None if row.areas is None else _smooth(around_peak(row.areas[number]))
+            area = None if row.areas is None else around_peak(_smooth(row.areas[number])).numpy()
             cells.append(Tile(picture_colours(picture), text, box=box, area=area))
         tiles.append(cells)
     dpi = PHOTOGRAPH_DPI if max(rows[0].pictures.shape[2:]) > LARGE_PICTURE else DPI
@@ -111,11 +109,10 @@ def around_peak(area: Tensor) -> Tensor:
         region = grown
 
 
-def _smooth(area: Tensor) -> NDArray[np.float32]:
+def _smooth(area: Tensor) -> Tensor:
     """Return a map h w at a size at which a line round its large values is smooth."""
     size = [max(side, AREA_SIDE) for side in area.shape]
-    smooth: NDArray[np.float32] = F.interpolate(area[None, None], size, mode="bicubic")[0, 0].numpy()
-    return smooth
+    return F.interpolate(area[None, None], size, mode="bicubic")[0, 0]
 
 
 def telling_channels(found: Excitation, count: int) -> Tensor:

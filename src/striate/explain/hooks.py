@@ -15,22 +15,23 @@ from striate.models import Classifier
 
 
 @contextmanager
-def outputs_of(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+def outputs_of(modules: Mapping[str, nn.Module], copied: bool = False) -> Iterator[dict[str, Tensor]]:
     """Keep the output of each module, by name, as of its newest call; attached to the graph where there is one.
 
     Args:
         modules: By the names under which their outputs are wanted; `model.stages()`, or a choice of it.
+        copied: Keep copies, which a ReLU in place that follows leaves alone; the logits do not come from them.
     """
     outputs: dict[str, Tensor] = {}
     with ExitStack() as hooks:
         for name, module in modules.items():
-            handle = module.register_forward_hook(partial(_keep, outputs, name))
+            handle = module.register_forward_hook(partial(_keep, outputs, name, copied))
             hooks.callback(handle.remove)
         yield outputs
 
 
-def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
-    outputs[name] = output
+def _keep(outputs: dict[str, Tensor], name: str, copied: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    outputs[name] = output.clone() if copied and isinstance(output, Tensor) else output
 
 
 def find_layer(model: Classifier, name: str | None) -> tuple[str, nn.Module]:

@@ -58,7 +58,7 @@ def embedding_chapter(subject: Subject, effort: Effort) -> Chapter:
     scope = SCOPES[effort]
     bank = _bank(subject, scope)
     seen = _measured(subject, scope)
-    plates, texts, tables, values = [], [], [], dict[str, JsonValue]()
+    plates, texts, tables, values = list[Plate](), list[str](), list[Table](), dict[str, JsonValue]()
     if len(seen.values) > 1:
         groups, names = label_groups(subject.evaluation.labels[seen.numbers], subject.classes)
         apart = separation(seen.values, groups, len(names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,11 +79,10 @@ def points_map(shown: Map, title: str, axes: tuple[str, str] = ("", "")) -> Figu
     size = min(22.0, max(6.0, 6000 / len(places)))  # points²
     with rc_context({"font.family": families()}):
         figure, axis = _sheet(title, axes)
-        for group in range(len(shown.names)):
-            there = places[shown.groups == group]
-            style = shown.styles[group]
-            if len(there):
-                axis.scatter(there[:, 0], there[:, 1], size, style.colour, style.mark, linewidths=0, alpha=0.75)
+        for style in dict.fromkeys(shown.styles):
+            alike = torch.tensor([other == style for other in shown.styles])
+            there = places[alike[shown.groups]]
+            axis.scatter(there[:, 0], there[:, 1], size, style.colour, marker=style.mark, linewidths=0, alpha=0.75)
         wrong = places[shown.wrong]
         axis.scatter(wrong[:, 0], wrong[:, 1], 26, zorder=3, **ERROR)
         for group, box in _named(shown):
@@ -145,8 +145,8 @@ def pictures_map(shown: Map, images: Tensor, title: str) -> Figure:
 
 def _cell_side(images: Tensor) -> int:
     """Return the side of a grid's cell in pixels: there are about as many cells as pictures."""
-    wanted = min(max((WIDTH * HEIGHT / len(images)) ** 0.5, LEAST_CELL), LARGEST_CELL)
-    longer = max(images.shape[2:])
+    wanted = min(max(math.sqrt(WIDTH * HEIGHT / len(images)), LEAST_CELL), LARGEST_CELL)
+    longer = max(images.shape[2], images.shape[3])
     if longer > LEAST_CELL:
         return round(wanted)
     return max(1, round((wanted - 2 * FRAME) / longer)) * longer + 2 * FRAME + 1  # enlarged by whole pixels

@@ -68,7 +68,7 @@ def _nearest(queries: Tensor, bank: Tensor, count: int, *, leave_out: bool) -> N
 
 
 def votes(neighbours: Neighbours, groups: Tensor, kinds: int) -> Tensor:
-    """Return the group that most of each query's neighbours are of, int64 Q; of equally many, that of the nearer ones.
+    """Return the group that most of each query's neighbours are of, int64 Q; of equally many, that of the nearest.
 
     Args:
         neighbours: k each.
@@ -76,8 +76,8 @@ def votes(neighbours: Neighbours, groups: Tensor, kinds: int) -> Tensor:
         kinds: Number of groups.
     """
     count = neighbours.numbers.shape[1]
-    # what nearness adds is less than a half in all, so that it decides between equal numbers alone
-    weights = 1 + torch.arange(count, 0, -1, dtype=torch.float64) / (count * (count + 1))
-    scores = torch.zeros(len(neighbours.numbers), kinds, dtype=torch.float64)
-    voted = groups[neighbours.numbers]
+    # what is added to a vote is more than all that is added to farther ones, and less than a vote in all
+    weights = 1 + 0.5 ** torch.arange(1, count + 1, dtype=torch.float64)
+    voted = groups[neighbours.numbers]  # Q k
+    scores = torch.zeros(len(voted), kinds, dtype=torch.float64)
     return scores.scatter_add_(1, voted, weights.expand(len(voted), -1)).argmax(1)

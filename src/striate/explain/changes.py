@@ -52,7 +52,7 @@ def usual_changes(side: int, *, every: int = 1) -> list[Change]:
     step = max(1, round(side / 32))
     reach = min(4, max(1, side // (7 * step)))
     shifts = tuple(step * steps for steps in range(-reach, reach + 1))
-    widths = tuple(round(side / 64 * steps, 2) for steps in range(5))
+    widths = tuple(round(max(side, 20) / 64 * steps, 2) for steps in range(5))
     factors = (0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.25, 1.6, 2.5)
     changes = [
         Change("shift right", " px", shifts, 0, _across),

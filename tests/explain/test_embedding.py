@@ -7,7 +7,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist, squareform
 from sklearn.decomposition import PCA
+from sklearn.manifold._t_sne import _joint_probabilities
 from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from torch import Tensor
@@ -15,6 +17,7 @@ from torch import Tensor
 from striate.core.errors import DataError, SettingsError
 from striate.evaluation.metrics import wilson_interval
 from striate.explain.embedding import (
+    exact,
     knn_accuracy,
     label_groups,
     nearest,
@@ -151,6 +154,45 @@ def test_sets_of_classes_are_groups_the_most_frequent_first():
     assert names[0] == "a + b"
     single, same = label_groups(torch.tensor([1, 0]), ("a", "b"))
     assert (single.tolist(), same) == ([1, 0], ("a", "b"))
+
+
+def divergence(values: Tensor, points: Tensor, perplexity: float) -> float:
+    """Return the divergence of a map by scikit-learn's own probabilities."""
+    distances = squareform(pdist(values.double().numpy(), "sqeuclidean")).astype(np.float32)
+    wanted = squareform(_joint_probabilities(distances, perplexity, False))
+    closeness = 1 / (1 + squareform(pdist(points.numpy(), "sqeuclidean")))
+    np.fill_diagonal(closeness, 0)
+    found = closeness / closeness.sum()
+    there = wanted > 0
+    return float((wanted[there] * np.log(wanted[there] / found[there])).sum())
+
+
+def test_probabilities_of_pairs_are_scikit_learns():
+    data = values(40, 6)
+    distances = squareform(pdist(data.double().numpy(), "sqeuclidean")).astype(np.float32)
+    expected = squareform(_joint_probabilities(distances, 9.0, False))
+    np.testing.assert_allclose(exact.joint_probabilities(data.double().numpy(), 9.0), expected, rtol=1e-3, atol=1e-7)
+
+
+def test_the_gradient_is_that_of_the_divergence():
+    attraction = torch.from_numpy(exact.joint_probabilities(values(15, 6).double().numpy(), 4.0))
+    places = values(15, 2, 3).double().requires_grad_()
+    closeness = (1 / (1 + (places[:, None] - places).square().sum(2))) * (1 - torch.eye(15))
+    found = closeness / closeness.sum()
+    torch.special.xlogy(attraction, attraction / (found + torch.eye(15))).sum().backward()
+    assert places.grad is not None
+    np.testing.assert_allclose(
+        exact.gradient(places.detach().numpy(), attraction.numpy()), places.grad.numpy(), atol=1e-7
+    )
+
+
+def test_a_map_of_few_is_as_good_as_scikit_learns(monkeypatch):
+    data = values(150, 10)
+    units = torch.nn.functional.normalize(data, dim=1)
+    ours = t_sne(data, iterations=500)
+    monkeypatch.setattr(projection, "EXACT", 0)
+    theirs = t_sne(data, iterations=500)
+    assert divergence(units, ours, 30.0) == pytest.approx(divergence(units, theirs, 30.0), rel=0.05)
 
 
 def test_t_sne_keeps_planted_clusters_together_and_is_the_same_each_time():

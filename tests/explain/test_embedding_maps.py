@@ -130,7 +130,7 @@ def test_no_picture_is_twice_on_the_grid_and_none_where_it_is_blocked(count, col
     assert (grid[blocked] == -1).all()
     for row, column in (grid >= 0).nonzero().tolist():
         x, y = (points[grid[row, column]].double() * torch.tensor([columns, rows])).floor().tolist()
-        assert (x - column) ** 2 + (y - row) ** 2 <= 9
+        assert (x - column) ** 2 + (y - row) ** 2 <= 4
 
 
 def test_a_cell_shows_the_nearest_and_the_others_go_beside_it_urgent_ones_first():

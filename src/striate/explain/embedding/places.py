@@ -98,7 +98,7 @@ def on_grid(boxes: Sequence[Box], cell: int, corner: tuple[int, int]) -> list[Bo
     return moved
 
 
-def snapped(points: Tensor, blocked: Tensor, urgent: Tensor, reach: float = 3) -> Tensor:
+def snapped(points: Tensor, blocked: Tensor, urgent: Tensor, reach: float = 2) -> Tensor:
     """Return the number of the point that each cell of a grid shows, int64 rows columns; −1 for none.
 
     A cell shows the point nearest to its middle. Points that are left take the nearest free cell whose middle is no

@@ -14,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.errors import SettingsError
+from striate.explain.embedding.exact import exact_t_sne
 
-PERPLEXITY, LEAST_TSNE = 30.0, 8
+PERPLEXITY, LEAST_TSNE, EXACT = 30.0, 8, 500
+START = 1e-4  # standard deviation of the first places
 FIRST_COMPONENTS = 50  # kept before t-SNE, as its authors do (van der Maaten and Hinton 2008, section 4.1)
 UMAP_NEIGHBOURS = 15
 
@@ -61,15 +63,16 @@ def principal_components(values: Tensor, components: int = 2) -> Principal:
 
 
 def t_sne(values: Tensor, *, perplexity: float | None = None, seed: int = 0, iterations: int = 1000) -> Tensor:
-    """Return the map of t-SNE, float64 N 2 (van der Maaten and Hinton 2008; scikit-learn's Barnes-Hut form).
+    """Return the map of t-SNE, float64 N 2 (van der Maaten and Hinton 2008).
 
     Nearness is that of the angle: values are brought to length 1 first. It starts from the principal components and
-    runs on one thread, so that the same values and seed give the same map on a machine.
+    runs on one thread, so that the same values and seed give the same map on a machine. Up to 500 pictures every pair
+    is compared (`exact_t_sne`); of more it is scikit-learn's Barnes-Hut form.
 
     Args:
         values: Float, N F.
         perplexity: About how many neighbours count; 30 by default, and fewer for fewer than 91 pictures.
-        seed: Of what is drawn.
+        seed: Of what is drawn; of up to 500 pictures nothing is.
         iterations: 250 or more.
 
     Raises:
@@ -81,26 +84,27 @@ def t_sne(values: Tensor, *, perplexity: float | None = None, seed: int = 0, ite
     perplexity = min(PERPLEXITY, (count - 1) / 3) if perplexity is None else perplexity
     if not 0 < perplexity < count:
         raise SettingsError(f"must lie between 0 and {count}, the pictures", where=f"perplexity {perplexity:g}")
-    from sklearn.manifold import TSNE  # more than a second
     from threadpoolctl import threadpool_limits
 
-    threads = torch.get_num_threads()
     with threadpool_limits(1):  # the order of a sum over threads would decide the map
         seen = principal_components(F.normalize(values.double(), dim=1), FIRST_COMPONENTS).points
         spread = seen[:, 0].std()
         if not spread > 0:
             return torch.zeros(count, 2, dtype=torch.float64)
+        start = seen[:, :2] / spread * START
+        if count <= EXACT:
+            return torch.from_numpy(exact_t_sne(seen.numpy(), perplexity, start.numpy(), iterations))
+        from sklearn.manifold import TSNE  # more than a second
+
         method = TSNE(
             perplexity=perplexity,
-            init=(seen[:, :2] / spread * 1e-4).float().numpy(),
+            init=start.float().numpy(),
             learning_rate="auto",
             max_iter=iterations,
             random_state=seed,
             n_jobs=1,
         )
-        points = torch.from_numpy(method.fit_transform(seen.float().numpy())).double()
-    assert torch.get_num_threads() == threads
-    return points
+        return torch.from_numpy(method.fit_transform(seen.float().numpy())).double()
 
 
 def has_umap() -> bool:

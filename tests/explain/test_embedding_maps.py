@@ -124,7 +124,7 @@ def test_a_name_with_room_stands_at_its_anchor():
 def test_no_picture_is_twice_on_the_grid_and_none_where_it_is_blocked(count, columns, rows, seed):
     generator = torch.Generator().manual_seed(seed)
     points, blocked = torch.rand(count, 2, generator=generator), torch.rand(rows, columns, generator=generator) < 0.3
-    grid = snapped(points, blocked, torch.rand(count, generator=generator) < 0.2)
+    grid = snapped(points, blocked)
     there = grid[grid >= 0].tolist()
     assert len(there) == len(set(there))
     assert (grid[blocked] == -1).all()
@@ -133,13 +133,11 @@ def test_no_picture_is_twice_on_the_grid_and_none_where_it_is_blocked(count, col
         assert (x - column) ** 2 + (y - row) ** 2 <= 4
 
 
-def test_a_cell_shows_the_nearest_and_the_others_go_beside_it_urgent_ones_first():
+def test_a_cell_shows_the_nearest_and_the_others_go_beside_it():
     points = torch.tensor([[0.10, 0.5], [0.15, 0.5], [0.12, 0.5], [0.99, 0.5]])  # four cells in a row, middles at 1/8 …
-    none = torch.zeros(4, dtype=torch.bool)
     free = torch.zeros(1, 4, dtype=torch.bool)
-    assert snapped(points, free, none).tolist() == [[2, 0, 1, 3]]
-    assert snapped(points, free, torch.tensor([False, True, False, False])).tolist() == [[2, 1, 0, 3]]
-    assert snapped(points, torch.tensor([[False, True, False, False]]), none, 1).tolist() == [[2, -1, -1, 3]]
+    assert snapped(points, free).tolist() == [[2, 0, 1, 3]]
+    assert snapped(points, torch.tensor([[False, True, False, False]]), 1).tolist() == [[2, -1, -1, 3]]
 
 
 def test_large_pictures_are_reduced_by_means():

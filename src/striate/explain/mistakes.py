@@ -210,31 +210,35 @@ def mistakes_chapter(subject: Subject, effort: Effort) -> Chapter:
             {"true": cell.true, "answer": cell.said, "count": len(cell.numbers), "of": cell.of} for cell in cells
         ],
     }
-    warnings = []
     if result.part == "train":
         texts.append("These are the pictures that the network was trained on: it says nothing against their labels.")
     else:
         doubts = doubtful_labels(result)
         values["doubtful_labels"] = _listed(subject, doubts.numbers, doubts.suggested)
-        count = len(doubts.numbers)
-        if count:
-            worst = doubts.numbers[: scope.pictures]
-            labels = f"{count:,} label{'s' if count > 1 else ''}"
+        texts.append(_about_labels(result, len(doubts.numbers)))
+        worst = doubts.numbers[: scope.pictures]
+        if len(worst):
+            title = f"Labels to look at first, of {len(doubts.numbers):,} that are doubted among {result.count:,}{part}"
             plates.append(
                 Plate(
                     "mistakes-labels",
-                    _grid(subject, worst, f"Labels to look at: {labels} of {result.count:,}{part} may be wrong"),
-                    "Pictures whose labels confident learning takes for wrong, the worst first; 'true' is the label as "
-                    "it was given. Many may be hard pictures that are labelled rightly: look before you correct.",
+                    _grid(subject, worst, title),
+                    "Pictures whose labels confident learning doubts, the worst first; 'true' is the label as it was "
+                    "given. Many may be hard pictures that are labelled rightly: look before you correct.",
                     f"{len(worst)} pictures with doubtful labels.",
                 )
             )
-            warnings.append(
-                f"{labels} of the {result.count:,} measured may be wrong: figures are no better than the labels."
-            )
-        else:
-            texts.append("No label stands out as probably wrong.")
-    return Chapter("mistakes", "Where it is wrong", texts, plates, [_table(cells)] if cells else [], values, warnings)
+    return Chapter("mistakes", "Where it is wrong", texts, plates, [_table(cells)] if cells else [], values)
+
+
+def _about_labels(evaluation: Evaluation, doubted: int) -> str:
+    if not doubted:
+        return "No label stands out as probably wrong."
+    labels = "1 label" if doubted == 1 else f"{doubted:,} labels"
+    return (
+        f"Confident learning doubts {labels} of {evaluation.count:,}. The better the network, the more of these are wrong "
+        "labels and not hard pictures."
+    )
 
 
 def _grid(subject: Subject, numbers: Tensor, title: str) -> Figure:

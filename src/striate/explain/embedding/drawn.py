@@ -110,8 +110,7 @@ def pictures_map(shown: Map, images: Tensor, title: str) -> Figure:
     moved = on_grid([box for _, box in named], cell, (across, down))
     named = [(group, box) for (group, _), box in zip(named, moved, strict=True)]
     under = [[any(place.meets(box) for _, box in named) for place in line] for line in cells]
-    urgent = torch.zeros(len(images), dtype=torch.bool) if shown.right is None else ~shown.right
-    chosen = snapped(shown.pixels / torch.tensor([WIDTH, HEIGHT]), torch.tensor(under), urgent).tolist()
+    chosen = snapped(shown.pixels / torch.tensor([WIDTH, HEIGHT]), torch.tensor(under)).tolist()
     numbers = [
         (number, place)
         for numbers, places in zip(chosen, cells, strict=True)

@@ -98,16 +98,15 @@ def on_grid(boxes: Sequence[Box], cell: int, corner: tuple[int, int]) -> list[Bo
     return moved
 
 
-def snapped(points: Tensor, blocked: Tensor, urgent: Tensor, reach: float = 2) -> Tensor:
+def snapped(points: Tensor, blocked: Tensor, reach: float = 2) -> Tensor:
     """Return the number of the point that each cell of a grid shows, int64 rows columns; −1 for none.
 
     A cell shows the point nearest to its middle. Points that are left take the nearest free cell whose middle is no
-    farther than `reach` cells from that of theirs: first the urgent ones, then those nearest to their cell's middle.
+    farther than `reach` cells from that of theirs, those first that are nearest to their own cell's middle.
 
     Args:
         points: Float, N 2; x and y on 0 … 1, y downwards.
         blocked: Cells that stay free, bool, rows columns.
-        urgent: Points that are placed before the others where cells are taken, bool N.
         reach: In sides of a cell.
     """
     rows, columns = blocked.shape
@@ -128,5 +127,5 @@ def snapped(points: Tensor, blocked: Tensor, urgent: Tensor, reach: float = 2) -
                     break
             else:
                 left.append((number, column, row))
-        nearest_first = sorted(left, key=lambda entry: not urgent[entry[0]])
+        nearest_first = left
     return torch.tensor(grid).clamp_min(-1)

@@ -236,8 +236,8 @@ def _about_labels(evaluation: Evaluation, doubted: int) -> str:
         return "No label stands out as probably wrong."
     labels = "1 label" if doubted == 1 else f"{doubted:,} labels"
     return (
-        f"Confident learning doubts {labels} of {evaluation.count:,}. The better the network, the more of these are wrong "
-        "labels and not hard pictures."
+        f"Confident learning doubts {labels} of {evaluation.count:,}. The better the network, the more of these are "
+        "wrong labels and not hard pictures."
     )
 
 

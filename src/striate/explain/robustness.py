@@ -30,7 +30,7 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "0.45"  # Okabe and Ito 2008
 PANEL, COLUMNS = (1.75, 1.3), 4  # inches
 SMALL_PANEL, PICTURE = (0.92, 0.78), 0.78
 FRAIL = 0.9  # share of answers that a hardly visible change should leave as they are
-FEWEST, ENOUGH = 6, 50  # pictures that are tried at least, and from which shares are worth more strengths
+FEWEST, ENOUGH = 4, 50  # pictures that are tried at least, and from which shares are worth more strengths
 
 
 @dataclass(frozen=True)

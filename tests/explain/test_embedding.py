@@ -150,8 +150,8 @@ def test_training_neighbours_name_classes_as_scikit_learns_do():
 def test_sets_of_classes_are_groups_the_most_frequent_first():
     labels = torch.tensor([[0, 0], [1, 1], [1, 0], [1, 1]]).bool()
     groups, names = label_groups(labels, ("a", "b"))
-    assert [names[group] for group in groups.tolist()] == ["(none)", "a + b", "a", "a + b"]
-    assert names[0] == "a + b"
+    assert [names[group] for group in groups.tolist()] == ["(none)", "a|b", "a", "a|b"]
+    assert names[0] == "a|b"
     single, same = label_groups(torch.tensor([1, 0]), ("a", "b"))
     assert (single.tolist(), same) == ([1, 0], ("a", "b"))
 

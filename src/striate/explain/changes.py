@@ -118,18 +118,18 @@ def blurred(images: Tensor, width: float, _: Tensor) -> Tensor:
         images: N C H W.
         width: Standard deviation in pixels; the weights are cut off at three of them, or at the picture's side.
     """
-    pixels = images.float()
     if width == 0:
-        return pixels
-    for axis in (2, 3):
-        radius = min(max(1, round(3 * width)), images.shape[axis] - 1)
-        weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / width).square())
-        weights = weights / weights.sum()
-        edges = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
-        pixels = F.pad(pixels, edges, mode="reflect")
-        windows = pixels.unfold(axis, 2 * radius + 1, 1)  # N C H W window
-        pixels = windows @ weights
-    return pixels
+        return images.float()
+    rows, columns = (_blurring(side, width) for side in images.shape[2:])
+    return rows @ images.float() @ columns.T
+
+
+def _blurring(side: int, width: float) -> Tensor:
+    """Return the matrix, side side, that blurs a line of pixels: sooner done than a convolution with as many weights."""
+    radius = min(max(1, round(3 * width)), side - 1)
+    weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / width).square())
+    places = F.pad(torch.eye(side)[None, None], (0, 0, radius, radius), mode="reflect")[0, 0]  # what each place shows
+    return places.unfold(0, 2 * radius + 1, 1) @ (weights / weights.sum())
 
 
 def noisy(images: Tensor, deviation: float, numbers: Tensor) -> Tensor:

@@ -234,10 +234,10 @@ def mistakes_chapter(subject: Subject, effort: Effort) -> Chapter:
 def _about_labels(evaluation: Evaluation, doubted: int) -> str:
     if not doubted:
         return "No label stands out as probably wrong."
-    labels = "1 label" if doubted == 1 else f"{doubted:,} labels"
+    whose = "the label of 1" if doubted == 1 else f"the labels of {doubted:,}"
     return (
-        f"Confident learning doubts {labels} of {evaluation.count:,}. The better the network, the more of these are "
-        "wrong labels and not hard pictures."
+        f"Confident learning doubts {whose} of {evaluation.count:,} pictures. The better the network, the more of "
+        "these are wrong labels and not hard pictures."
     )
 
 

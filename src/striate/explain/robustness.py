@@ -227,11 +227,14 @@ def _draw_picture(
 ) -> None:
     """Draw a picture with its answer and probability; places and sizes in inches from the upper left corner."""
     (left, top), (width, height) = corner, size
-    axis = figure.add_axes((left / width, 1 - (top + PICTURE) / height, PICTURE / width, PICTURE / height))
-    axis.imshow(thumbnails(image[None], round(PICTURE * DPI))[0], interpolation="nearest")
+    pixels = thumbnails(image[None], round(PICTURE * DPI))[0]
+    high, wide = pixels.shape[0] / max(pixels.shape[:2]) * PICTURE, pixels.shape[1] / max(pixels.shape[:2]) * PICTURE
+    beside = left + (PICTURE - wide) / 2
+    axis = figure.add_axes((beside / width, 1 - (top + high) / height, wide / width, high / height))
+    axis.imshow(pixels, interpolation="nearest", aspect="auto")
     axis.set_axis_off()
     for number, line in enumerate([*wrapped(said[0], PICTURE + 0.2, 7, 1), said[1]]):
-        y = 1 - (top + PICTURE + 0.04 + 0.13 * number) / height
+        y = 1 - (top + high + 0.04 + 0.13 * number) / height
         figure.text((left + PICTURE / 2) / width, y, line, ha="center", va="top", fontsize=7, parse_math=False)
 
 
@@ -290,12 +293,14 @@ def _turned_row(subject: Subject, curves: Sequence[Curves], images: Tensor, numb
 
 
 def _mildest(curves: Sequence[Curves]) -> str:
-    """Say which change of the strongest kind turns most answers, and which fewest."""
-    last = {one.change.name: float(one.kept_share[list(by_distance(one.change))].mean()) for one in curves}
-    weak, strong = min(last, key=lambda name: last[name]), max(last, key=lambda name: last[name])
+    """Say which change turns most answers, and which fewest."""
+    kept = {one.change.name: float(one.kept_share[list(by_distance(one.change))].mean()) for one in curves}
+    weak, strong = min(kept, key=lambda name: kept[name]), max(kept, key=lambda name: kept[name])
+    if kept[weak] == 1:
+        return "Nothing that was tried turns any answer."
     return (
-        f"Of all that was tried, {weak} turns most answers: {100 * last[weak]:.1f} % are kept over its strengths; "
-        f"{strong} turns fewest: {100 * last[strong]:.1f} % are kept."
+        f"Of all that was tried, {weak} turns most answers: {100 * kept[weak]:.1f} % are kept over its strengths; "
+        f"{strong} turns fewest: {100 * kept[strong]:.1f} % are kept."
     )
 
 

@@ -29,7 +29,7 @@ TITLE_TYPE, NAME_TYPE, TYPE = 11.0, 8.0, 7.5  # points
 EDGE = 0.03  # of the map that stays free at each side
 LONGEST_NAME, NAME_HEIGHT = 1.25, 24  # inches, pixels
 REACH = 130  # pixels that a name may lie from its group's middle
-MOST_NAMES = 40  # of the largest groups
+MOST_NAMES = 24  # of the largest groups: more would hide the map
 FRAME, LEAST_CELL, LARGEST_CELL = 2, 40, 90  # pixels
 ERROR: dict[str, Any] = {"marker": "X", "c": "black", "edgecolors": "white", "linewidths": 0.7}
 

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from striate.core.spec import ImageSpec
-from striate.data.dataset import SEPARATOR, ImageDataset, label_texts
+from striate.data.dataset import ImageDataset, label_texts
+from striate.explain.predictions import NO_CLASS
 from striate.models import Classifier
 from striate.training.feature_cache import body_digest, feature_key, read_features
 from striate.training.features import picture_features
-
-NO_CLASS = "(none)"
 
 
 def hidden_values(model: Classifier, data: ImageDataset, spec: ImageSpec) -> Tensor:
@@ -76,5 +75,5 @@ def label_groups(labels: Tensor, classes: tuple[str, ...]) -> tuple[Tensor, tupl
         return labels, classes
     sets, numbers, counts = labels.unique(dim=0, return_inverse=True, return_counts=True)
     order = counts.argsort(descending=True, stable=True)
-    names = [text.replace(SEPARATOR, " + ") or NO_CLASS for text in label_texts(sets[order], classes)]
+    names = [text or NO_CLASS for text in label_texts(sets[order], classes)]
     return order.argsort()[numbers], tuple(names)

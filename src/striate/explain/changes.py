@@ -125,7 +125,7 @@ def blurred(images: Tensor, width: float, _: Tensor) -> Tensor:
 
 
 def _blurring(side: int, width: float) -> Tensor:
-    """Return the matrix, side side, that blurs a line of pixels: sooner done than a convolution with as many weights."""
+    """Return the matrix, side side, that blurs a line of pixels: sooner applied than so many weights one by one."""
     radius = min(max(1, round(3 * width)), side - 1)
     weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / width).square())
     places = F.pad(torch.eye(side)[None, None], (0, 0, radius, radius), mode="reflect")[0, 0]  # what each place shows

@@ -86,9 +86,9 @@ def test_a_network_that_looks_at_one_place_turns_when_the_spot_has_left_it():
 
 def test_brightness_turns_the_answer_where_the_sum_crosses_the_limit():
     images = spots(2)  # four white pixels each
-    found = named(Sum(torch.ones(1, 1, 1), 2.0), images)["brightness"]  # light from a factor above 1/2 on
+    found = named(Sum(torch.ones(1, 1, 1), 2.4), images)["brightness"]  # light from a factor above 0.6 on
     assert found.answers[:, 0].tolist() == [0, 1, 1, 1, 1, 1, 1, 1, 1]
-    z = 4 * 0.4 - 2.0
+    z = 4 * 0.5 - 2.4
     assert found.probability[0, 0].item() == pytest.approx(torch.tensor([-z, z]).softmax(0)[1].item(), abs=1e-5)
     assert found.confidence[0, 0].item() == pytest.approx(torch.tensor([-z, z]).softmax(0)[0].item(), abs=1e-5)
     assert found.first_turned(0) == 0

@@ -43,7 +43,8 @@ class Change:
 def usual_changes(side: int, *, every: int = 1) -> list[Change]:
     """Return shift, rotation, brightness, contrast, blur and noise in strengths that people hardly mind.
 
-    Lengths grow with the picture: a shift goes up to an eighth of its side, a blur up to a sixteenth.
+    Lengths grow with the picture: a shift goes up to an eighth of its side, a blur up to a thirty-second,
+    and a little more in pictures of few pixels.
 
     Args:
         side: The shorter one, in pixels.
@@ -52,8 +53,8 @@ def usual_changes(side: int, *, every: int = 1) -> list[Change]:
     step = max(1, round(side / 32))
     reach = min(4, max(1, side // (7 * step)))
     shifts = tuple(step * steps for steps in range(-reach, reach + 1))
-    widths = tuple(round(max(side, 20) / 64 * steps, 2) for steps in range(5))
-    factors = (0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.25, 1.6, 2.5)
+    widths = tuple(round(max(side, 40) / 128 * steps, 2) for steps in range(5))
+    factors = (0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
     changes = [
         Change("shift right", " px", shifts, 0, _across),
         Change("shift down", " px", shifts, 0, _down),

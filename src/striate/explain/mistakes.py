@@ -182,7 +182,8 @@ def mistakes_chapter(subject: Subject, effort: Effort) -> Chapter:
     if cells:
         shown = cells[: scope.cells]
         on = part.replace(" of", " on", 1)
-        title = f"The commonest of {len(cells):,} ways of being wrong{on}" if len(cells) > 1 else f"Being wrong{on}"
+        of = f"The {len(shown)} commonest of {len(cells):,} ways" if len(shown) < len(cells) else "All ways"
+        title = f"{of} of being wrong{on}"
         what = "the class" if subject.spec.multi_label else "the answer"
         plates.append(
             Plate(

@@ -5,6 +5,7 @@ environment.json  machine and versions
 metrics.jsonl     one line per epoch
 checkpoints/      step-000000123/ …, the newest two
 figures/          first-batch.png, what the network saw first
+snapshots.safetensors  first filters and last hidden layer on the way, for looking at (runs/snapshots.py)
 schedule.json     why training ended, after how many steps, and how a time budget changed their number
 files.csv         what became of each picture file (folders only)
 fixes.csv         the relabelling and exclusions that were asked for, as they were when the run began

@@ -1,0 +1,200 @@
+"""What one value of a stage sees of a picture: all that it may depend on, and where it is really decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from striate.explain.drawing import to_array
+from striate.explain.hooks import outputs_of
+from striate.explain.lettering import families, wrapped
+from striate.models import Classifier
+from striate.models.contract import evaluating
+from striate.models.stage_summary import StageSummary
+
+EFFECTIVE = 0.9  # share of the squared gradient within the effective field
+COLUMNS = 4
+CELL, LINE = 1.62, 0.16  # inches
+ORANGE, BLUE = "#e69f00", "#0072b2"  # Okabe and Ito 2008
+VEIL = 0.62  # of white, over what is not seen
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """What the middle value of a stage's maps sees; boxes are left, top, right and bottom in pixels, in the picture.
+
+    Args:
+        name: The stage.
+        places: Height and width of its maps.
+        receptive_field: Side of the square it may depend on, cut off at the picture's own.
+        box: That square.
+        effective: Side of the square that holds 90 % of the squared gradient.
+        effective_box: That square.
+        whole: Whether every value may depend on the whole picture.
+    """
+
+    name: str
+    places: tuple[int, int]
+    receptive_field: int
+    box: tuple[float, float, float, float]
+    effective: float
+    effective_box: tuple[float, float, float, float]
+    whole: bool
+
+
+def fields_of_view(model: Classifier, inputs: Tensor, stages: Sequence[StageSummary]) -> list[FieldOfView]:
+    """Return what the middle value of each stage sees.
+
+    Where a value can see to is arithmetic (models/summary); where it is really decided is measured: the gradient of
+    the middle value, all channels with random signs, by the pixels, squared and averaged over pictures (Luo, Li,
+    Urtasun and Zemel, "Understanding the effective receptive field in deep convolutional neural networks", 2016).
+
+    Args:
+        model: Left as it is; no gradient of its weights is computed.
+        inputs: Network inputs, N C H W; a few pictures.
+        stages: Of `summarize_stages` for pictures of this size.
+    """
+    height, width = inputs.shape[2:]
+    energies = gradient_energy(model, inputs)
+    views = []
+    for stage in stages:
+        if stage.name not in energies:
+            continue
+        energy = energies[stage.name]
+        rows, columns = stage.shape[1:]
+        box = (0.0, 0.0, float(width), float(height))
+        if stage.field is not None:
+            (left, right), (top, bottom) = stage.field.span(columns // 2), stage.field.span(rows // 2)
+            box = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
+        effective_box = _smallest_square(energy)
+        views.append(
+            FieldOfView(
+                name=stage.name,
+                places=(rows, columns),
+                receptive_field=stage.receptive_field,
+                box=box,
+                effective=max(effective_box[2] - effective_box[0], effective_box[3] - effective_box[1]),
+                effective_box=effective_box,
+                whole=box == (0, 0, width, height),
+            )
+        )
+    return views
+
+
+def gradient_energy(model: Classifier, inputs: Tensor) -> dict[str, Tensor]:
+    """Return, for each stage, the squared gradient of its middle value by the pixels: float64 H W, summing to 1.
+
+    Args:
+        model: Left as it is.
+        inputs: N C H W; the gradients are averaged over them.
+    """
+    modules = model.stages()
+    generator = torch.Generator().manual_seed(0)
+    pixels = inputs.detach().clone().requires_grad_()
+    energies = {}
+    with evaluating(model), torch.enable_grad(), outputs_of(modules) as outputs:
+        model(pixels)
+        for name, maps in outputs.items():
+            middle = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]  # N F
+            signs = torch.randint(0, 2, middle.shape, generator=generator).to(middle) * 2 - 1
+            (gradient,) = torch.autograd.grad((middle * signs).sum(), pixels, retain_graph=True)
+            energy = gradient.double().square().sum((0, 1)).cpu()
+            energies[name] = energy / energy.sum().clamp_min(torch.finfo(torch.float64).tiny)
+    return energies
+
+
+def _smallest_square(energy: Tensor) -> tuple[float, float, float, float]:
+    """Return the smallest square round the centre of mass that holds `EFFECTIVE` of it, cut off at the picture."""
+    height, width = energy.shape
+    if not bool(energy.sum() > 0):  # nothing depends on any pixel
+        return 0.0, 0.0, float(width), float(height)
+    row = round(float((energy.sum(1) * torch.arange(height)).sum()))
+    column = round(float((energy.sum(0) * torch.arange(width)).sum()))
+    for reach in range(max(height, width)):
+        top, left = max(row - reach, 0), max(column - reach, 0)
+        bottom, right = min(row + reach + 1, height), min(column + reach + 1, width)
+        if float(energy[top:bottom, left:right].sum()) >= EFFECTIVE:
+            break
+    return float(left), float(top), float(right), float(bottom)
+
+
+def receptive_field_figure(picture: Tensor, views: Sequence[FieldOfView]) -> Figure:
+    """Return a picture once per stage with what the stage's middle value sees of it.
+
+    Args:
+        picture: What the network sees, uint8 C H W.
+        views: Of `fields_of_view`.
+    """
+    columns = min(COLUMNS, len(views))
+    rows = math.ceil(len(views) / columns)
+    _, height, width = picture.shape
+    high = CELL * min(max(height / width, 0.4), 1.8)
+    sheet_width = max(columns * (CELL + 0.18) + 0.18, 4.4)
+    step = high + 3 * LINE + 0.12
+    title = wrapped("What one value of each stage sees of the picture", sheet_width - 0.3, 11, 2)
+    top, foot = 0.2 + 0.2 * len(title), 0.4
+    sheet_height = top + rows * step + foot
+    inner = columns * (CELL + 0.18) - 0.18
+    with rc_context({"font.family": families()}):
+        figure = Figure(figsize=(sheet_width, sheet_height), dpi=150)
+        figure.text(0.5, 1 - 0.1 / sheet_height, "\n".join(title), ha="center", va="top", fontsize=11)
+        for number, view in enumerate(views):
+            x = (sheet_width - inner) / 2 + number % columns * (CELL + 0.18)
+            y = sheet_height - top - (number // columns) * step - 3 * LINE - high
+            axis = figure.add_axes((x / sheet_width, y / sheet_height, CELL / sheet_width, high / sheet_height))
+            _draw(axis, picture, view)
+        lines = [Line2D([], [], color=ORANGE, linewidth=2), Line2D([], [], color=BLUE, linewidth=1.6, linestyle="--")]
+        labels = ["all that it can see", f"{EFFECTIVE:.0%} of the squared gradient"]
+        figure.legend(lines, labels, loc="lower center", ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def _draw(axis: Axes, picture: Tensor, view: FieldOfView) -> None:
+    _, height, width = picture.shape
+    axis.imshow(
+        to_array(picture),
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        extent=(0, width, height, 0),
+        interpolation="nearest" if max(height, width) < 100 else "auto",
+    )
+    left, top, right, bottom = view.box
+    for x, y, w, h in (
+        (0, 0, width, top),
+        (0, bottom, width, height - bottom),
+        (0, top, left, bottom - top),
+        (right, top, width - right, bottom - top),
+    ):
+        axis.add_patch(Rectangle((x, y), w, h, facecolor="white", alpha=VEIL, edgecolor="none"))
+    _frame(axis, view.box, color=ORANGE, linewidth=2.2)
+    _frame(axis, view.effective_box, color="white", linewidth=2.6)  # so that the dashes stand out on any picture
+    _frame(axis, view.effective_box, color=BLUE, linewidth=1.6, linestyle="--")
+    axis.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    seen = "sees the whole picture" if view.whole else f"sees {view.receptive_field} px"
+    name = wrapped(view.name, CELL, 8.5, 1)[0]
+    text = f"{view.places[0]}×{view.places[1]} places, {seen}"
+    lines = wrapped(text, CELL + 0.14, 7.2, 1)[0], f"{EFFECTIVE:.0%} within {view.effective:.3g} px"
+    scale = axis.get_position().height * axis.figure.get_figheight()
+    for place, (line, size, weight) in enumerate(
+        [(lines[1], 7.2, "normal"), (lines[0], 7.2, "normal"), (name, 8.5, "bold")]
+    ):
+        y = 1 + (0.05 + LINE * place) / scale
+        axis.text(
+            0.5, y, line, transform=axis.transAxes, ha="center", fontsize=size, fontweight=weight, parse_math=False
+        )
+
+
+def _frame(axis: Axes, box: tuple[float, float, float, float], **style: object) -> None:
+    left, top, right, bottom = box
+    axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, clip_on=False, zorder=3, **style))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
@@ -97,28 +97,39 @@ def cost_figure(costs: Sequence[StageCost], batch: int, machine: str = "") -> Fi
         batch: Pictures that were passed at a time.
         machine: Where it was measured.
     """
-    panels = [
-        ("Time", "ms", [1e3 * cost.seconds for cost in costs]),
-        ("Multiply-adds", "million", [cost.multiply_adds / 1e6 for cost in costs]),
-        ("Activations", "MB", [cost.activation_bytes / 1e6 for cost in costs]),
-        ("Weights", "MB", [cost.weight_bytes / 1e6 for cost in costs]),
+    panels: list[tuple[str, Callable[[float], str], Sequence[float]]] = [
+        ("Time", milliseconds, [cost.seconds for cost in costs]),
+        ("Multiply-adds", lambda total: f"{short(total)} per picture", [cost.multiply_adds for cost in costs]),
+        ("Activations", lambda total: f"{short(total)}B per picture", [cost.activation_bytes for cost in costs]),
+        ("Weights", lambda total: f"{short(total)}B", [cost.weight_bytes for cost in costs]),
     ]
-    height = 1.25 + BAR * len(costs)
+    height = 1.05 + BAR * len(costs)
     with rc_context({"font.family": families()}):
         figure = Figure(figsize=(7.2, height), dpi=150, layout="constrained")
         where = f", {machine}" if machine else ""
         figure.suptitle(f"Where time and memory go (forward, batch of {batch}, fp32{where})", fontsize=11)
         axes = figure.subplots(1, len(panels), sharey=True)
-        for axis, (title, unit, values), colour in zip(axes, panels, COLOURS, strict=True):
+        for axis, (title, total, values), colour in zip(axes, panels, COLOURS, strict=True):
             _bars(axis, values, colour)
-            total = sum(values)
-            axis.set_title(f"{title}\n{total:.3g} {unit}", fontsize=8.5)
+            axis.set_title(f"{title}\n{total(sum(values))}", fontsize=8.5)
         axes[0].set_yticks(range(len(costs)), [wrapped(cost.name, 1.1, 8, 1)[0] for cost in costs], fontsize=8)
         for label in axes[0].get_yticklabels():
             label.set_parse_math(False)
         axes[0].invert_yaxis()
-        figure.supxlabel("activations and multiply-adds per picture", fontsize=7.5, color="0.35")
     return figure
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a time with three digits at most: '3.51 ms', '1,240 ms'."""
+    return f"{1e3 * seconds:,.3g} ms" if seconds < 1 else f"{1e3 * seconds:,.0f} ms"
+
+
+def short(number: float) -> str:
+    """Return a count with three digits at most before a unit: '167 k', '4.09 G'."""
+    for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= 0.9995 * size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g} "
 
 
 def _bars(axis: Axes, values: Sequence[float], colour: str) -> None:

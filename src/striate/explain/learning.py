@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from matplotlib import rc_context
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from pydantic import JsonValue
 
 from striate.core.duration import duration
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
@@ -216,7 +217,7 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
     text = [" ".join(told(curve))]
     snapshots = read_snapshots(subject.run.path)
     files: dict[str, bytes] = {}
-    values: dict[str, object] = {}
+    values: Mapping[str, JsonValue] = {}
     if snapshots is not None and len(snapshots.named()) > 1:
         moved = movement_plates(snapshots, subject.classes, effort)
         plates += moved.plates
@@ -235,7 +236,7 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
             "steps": curve.metrics[-1]["step"],
             "seconds": round(curve.seconds, 3),
             "best_epoch": None if best is None else best.epoch,
-            "movement": values or None,  # type: ignore[dict-item]
+            "movement": dict(values) or None,
         },
         files=files,
     )

@@ -314,8 +314,8 @@ def embedding_gif(snapshots: Snapshots, classes: Sequence[str]) -> bytes:
             axis.set_title(f"The last hidden layer: {name}", fontsize=10)
             for group, drawn in zip(groups, axis.collections, strict=True):
                 drawn.set_offsets(place[group.members])
-            canvas.draw()
-            pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
+            canvas.draw()  # type: ignore[no-untyped-call]
+            pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
             frames.append(Image.fromarray(pixels).quantize(64, dither=Image.Dither.NONE))
     file = io.BytesIO()
     frames += [frames[-1]] * HOLD

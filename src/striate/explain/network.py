@@ -14,7 +14,7 @@ from matplotlib.patches import Polygon, Rectangle
 from torch import Tensor
 
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
-from striate.explain.cost import StageCost, cost_figure, measure_cost
+from striate.explain.cost import StageCost, cost_figure, measure_cost, milliseconds, short
 from striate.explain.drawing import to_array
 from striate.explain.lettering import families, text_width, wrapped
 from striate.explain.receptive_field import EFFECTIVE, FieldOfView, fields_of_view, receptive_field_figure
@@ -24,6 +24,7 @@ from striate.models.stage_summary import StageSummary, summarize_stages
 COLUMN, LABELS, MARGIN = 0.92, 0.95, 0.15  # inches
 MOST_COLUMNS = 7
 SIDE, DEEPEST = 0.52, 0.26  # inches, of the picture's longer side and of 4,096 maps
+HIGH = 1.16  # inches of a row of blocks
 SLANT = 0.42  # how far back and up a map's width goes
 TYPE, LINE = 7.2, 0.14  # points, inches
 BLUES = LinearSegmentedColormap.from_list("share", ["#f2f7fb", "#56b4e9", "#0072b2"])  # Okabe and Ito 2008
@@ -50,7 +51,7 @@ def network_figure(
     rows = [blocks[start : start + per_row] for start in range(0, len(blocks), per_row)]
     columns = [[_texts(stage, input_shape) for stage in row] for row in rows]
     contents = [max(len(text[1]) for text in row) for row in columns]
-    heights = [1.5 + LINE * (lines + 6.6) for lines in contents]
+    heights = [HIGH + LINE * (lines + 6.4) for lines in contents]
     width = LABELS + COLUMN * per_row + MARGIN
     heads = wrapped(title, width - 2 * MARGIN, 11, 2)
     top = 0.16 + 0.19 * len(heads)
@@ -70,26 +71,18 @@ def network_figure(
 
 def _texts(stage: StageSummary | None, input_shape: tuple[int, int, int]) -> tuple[str, list[str], list[str]]:
     """Return a column's head, the lines of what is in it, and its four figures."""
-    room = COLUMN - 0.06
+    room = COLUMN - 0.1
     if stage is None:
         channels, height, width = input_shape
         return "picture", ["grey" if channels == 1 else "colour"], [f"{channels}×{height}×{width}", "", "", ""]
     contents = [line for entry in stage.contents for line in wrapped(entry, room, TYPE, 2)]
     values = [
         "×".join(map(str, stage.shape)),
-        short(stage.parameters),
-        short(stage.multiply_adds),
+        short(stage.parameters).strip(),
+        short(stage.multiply_adds).strip(),
         f"{stage.receptive_field} px",
     ]
     return wrapped(stage.name, room, 8, 1)[0], contents, values
-
-
-def short(number: float) -> str:
-    """Return a count with three digits at most before a unit: '167 k', '4.09 G'."""
-    for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= 0.9995 * size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.3g}"
 
 
 def _draw_row(
@@ -102,7 +95,7 @@ def _draw_row(
     work: int,
     picture: Tensor | None,
 ) -> None:
-    middle, under = top + 0.78, top + 1.5
+    middle, under = top + 0.55, top + HIGH
     for number, (stage, (head, contents, values)) in enumerate(zip(row, texts, strict=True)):
         left = LABELS + number * COLUMN
         centre = left + COLUMN / 2
@@ -155,13 +148,12 @@ def _draw_block(axis: Axes, stage: StageSummary, centre: float, middle: float, s
     shift = SLANT * back
     left, right = centre - (long + shift) / 2, centre - (long + shift) / 2 + long
     upper, lower = middle - h / 2 + shift / 2, middle + h / 2 + shift / 2
-    style = {"edgecolor": "0.25", "linewidth": 0.6, "joinstyle": "round"}
     front = [(left, upper), (right, upper), (right, lower), (left, lower)]
     roof = [(left, upper), (left + shift, upper - shift), (right + shift, upper - shift), (right, upper)]
     flank = [(right, upper), (right + shift, upper - shift), (right + shift, lower - shift), (right, lower)]
     for corners, shade in ((front, 1.0), (roof, 1.06), (flank, 0.9)):
         face = tuple(min(1.0, value * shade) for value in colour[:3])
-        axis.add_patch(Polygon(corners, facecolor=face, **style))
+        axis.add_patch(Polygon(corners, facecolor=face, edgecolor="0.25", linewidth=0.6, joinstyle="round"))
 
 
 @CHAPTERS.register("network")
@@ -169,22 +161,28 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
     """Return the network as blocks, what its stages see of a picture, and where time and memory go."""
     shape = subject.spec.input_shape
     stages = summarize_stages(subject.model, shape)
-    chosen = subject.examples(32 if effort == "full" else 8)
-    inputs = subject.inputs(subject.pictures.images[chosen])
-    shown = subject.pictures.images[chosen[0]]
-    shown = shown[:, *subject.spec.centre] if tuple(shown.shape) == subject.spec.picture_shape else shown
-    views = fields_of_view(subject.model, inputs, stages)
-    costs = measure_cost(subject.model, inputs[:8], stages, seconds=4.0 if effort == "full" else 0.6)
+    full = effort == "full"
     name = subject.card.architecture.name
     parameters, work = sum(s.parameters for s in stages), sum(s.multiply_adds for s in stages)
-    total = sum(cost.seconds for cost in costs)
+    chosen = subject.examples(_affordable(32 if full else 8, (5e10 if full else 5e9) / (work * len(stages))))
+    pictures = subject.pictures.images[chosen]
+    inputs = subject.inputs(pictures)
+    shown = pictures[0][:, *subject.spec.centre] if pictures.shape[1:] == subject.spec.picture_shape else pictures[0]
+    views = fields_of_view(subject.model, inputs, stages)
+    batch = inputs[: _affordable(8, (4e9 if full else 1e9) / work)]
+    costs = measure_cost(subject.model, batch, stages, seconds=3.0 if full else 0.4)
+    each = milliseconds(sum(cost.seconds for cost in costs) / len(batch))
+    drawn = views
+    if len(views) > STAGES_DRAWN:
+        drawn = [views[n * (len(views) - 1) // (STAGES_DRAWN - 1)] for n in range(STAGES_DRAWN)]
+    counted = "the picture" if len(inputs) == 1 else f"{len(inputs)} pictures"
     return Chapter(
         name="network",
         title="The network",
         text=[
             f"{name} turns a picture of {shape[1]}×{shape[2]} pixels into {len(subject.classes)} numbers, by "
             f"{parameters:,} parameters and {work:,} multiply-adds. Forward, a picture took "
-            f"{1e3 * total / len(inputs[:8]):.3g} ms here, in batches of {len(inputs[:8])} in fp32."
+            f"{each} here, in batches of {len(batch)} in fp32."
         ],
         plates=[
             Plate(
@@ -197,15 +195,14 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
             ),
             Plate(
                 "network-receptive-fields",
-                receptive_field_figure(shown, views[:STAGES_DRAWN]),
+                receptive_field_figure(shown, drawn),
                 "What the middle value of each stage depends on. Within the solid frame is all that it can see; the "
-                f"dashed square holds {EFFECTIVE:.0%} of the squared gradient, averaged over {len(chosen)} pictures, so "
-                "it is where the value is really decided.",
+                f"dashed square holds {EFFECTIVE:.0%} of the squared gradient, of {counted}: it is decided there.",
                 "; ".join(_seen(view) for view in views),
             ),
             Plate(
                 "network-cost",
-                cost_figure(costs, len(inputs[:8]), str(subject.device)),
+                cost_figure(costs, len(batch), str(subject.device)),
                 "Time is the median of several passes on this machine. Activations are the outputs of all layers for "
                 "one picture in fp32, which training keeps for the way back; weights are there once.",
                 "; ".join(f"{cost.name} {1e3 * cost.seconds:.3g} ms" for cost in costs),
@@ -230,6 +227,10 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
             ],
         },
     )
+
+
+def _affordable(most: int, count: float) -> int:
+    return max(1, min(most, int(count)))
 
 
 def _told(stage: StageSummary) -> str:

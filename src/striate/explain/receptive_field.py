@@ -26,6 +26,7 @@ COLUMNS = 4
 CELL, LINE = 1.62, 0.16  # inches
 ORANGE, BLUE = "#e69f00", "#0072b2"  # Okabe and Ito 2008
 VEIL = 0.62  # of white, over what is not seen
+SMALL = 0.04  # of the picture's width, up to which a square has no room for dashes
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class FieldOfView:
         places: Height and width of its maps.
         receptive_field: Side of the square it may depend on, cut off at the picture's own.
         box: That square.
-        effective: Side of the square that holds 90 % of the squared gradient.
+        effective: Side of the smallest square that holds 90 % of the squared gradient.
         effective_box: That square.
         whole: Whether every value may depend on the whole picture.
     """
@@ -113,18 +114,17 @@ def gradient_energy(model: Classifier, inputs: Tensor) -> dict[str, Tensor]:
 
 
 def _smallest_square(energy: Tensor) -> tuple[float, float, float, float]:
-    """Return the smallest square round the centre of mass that holds `EFFECTIVE` of it, cut off at the picture."""
+    """Return the smallest square that holds `EFFECTIVE` of a map H W summing to 1, cut off at the picture."""
     height, width = energy.shape
-    if not bool(energy.sum() > 0):  # nothing depends on any pixel
-        return 0.0, 0.0, float(width), float(height)
-    row = round(float((energy.sum(1) * torch.arange(height)).sum()))
-    column = round(float((energy.sum(0) * torch.arange(width)).sum()))
-    for reach in range(max(height, width)):
-        top, left = max(row - reach, 0), max(column - reach, 0)
-        bottom, right = min(row + reach + 1, height), min(column + reach + 1, width)
-        if float(energy[top:bottom, left:right].sum()) >= EFFECTIVE:
-            break
-    return float(left), float(top), float(right), float(bottom)
+    sums = torch.zeros(height + 1, width + 1, dtype=torch.float64)  # of all above and to the left
+    sums[1:, 1:] = energy.cumsum(0).cumsum(1)
+    for side in range(1, max(height, width) + 1):
+        h, w = min(side, height), min(side, width)
+        inside = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
+        if float(inside.max()) >= EFFECTIVE:
+            top, left = divmod(int(inside.argmax()), inside.shape[1])
+            return float(left), float(top), float(left + w), float(top + h)
+    return 0.0, 0.0, float(width), float(height)  # no pixel has an influence
 
 
 def receptive_field_figure(picture: Tensor, views: Sequence[FieldOfView]) -> Figure:
@@ -134,8 +134,8 @@ def receptive_field_figure(picture: Tensor, views: Sequence[FieldOfView]) -> Fig
         picture: What the network sees, uint8 C H W.
         views: Of `fields_of_view`.
     """
-    columns = min(COLUMNS, len(views))
-    rows = math.ceil(len(views) / columns)
+    rows = math.ceil(len(views) / COLUMNS)
+    columns = math.ceil(len(views) / rows)
     _, height, width = picture.shape
     high = CELL * min(max(height / width, 0.4), 1.8)
     sheet_width = max(columns * (CELL + 0.18) + 0.18, 4.4)
@@ -151,41 +151,38 @@ def receptive_field_figure(picture: Tensor, views: Sequence[FieldOfView]) -> Fig
             x = (sheet_width - inner) / 2 + number % columns * (CELL + 0.18)
             y = sheet_height - top - (number // columns) * step - 3 * LINE - high
             axis = figure.add_axes((x / sheet_width, y / sheet_height, CELL / sheet_width, high / sheet_height))
-            _draw(axis, picture, view)
+            _draw(axis, picture, view, high)
         lines = [Line2D([], [], color=ORANGE, linewidth=2), Line2D([], [], color=BLUE, linewidth=1.6, linestyle="--")]
         labels = ["all that it can see", f"{EFFECTIVE:.0%} of the squared gradient"]
         figure.legend(lines, labels, loc="lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
 
-def _draw(axis: Axes, picture: Tensor, view: FieldOfView) -> None:
+def _draw(axis: Axes, picture: Tensor, view: FieldOfView, scale: float) -> None:
     _, height, width = picture.shape
+    left, top, right, bottom = view.box
+    unseen = torch.ones(height, width, dtype=torch.bool)
+    unseen[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = False
+    shown = torch.where(unseen, VEIL * 255 + (1 - VEIL) * picture.float(), picture.float())
     axis.imshow(
-        to_array(picture),
+        to_array(shown),
         cmap="gray",
         vmin=0,
         vmax=255,
         extent=(0, width, height, 0),
         interpolation="nearest" if max(height, width) < 100 else "auto",
     )
-    left, top, right, bottom = view.box
-    for x, y, w, h in (
-        (0, 0, width, top),
-        (0, bottom, width, height - bottom),
-        (0, top, left, bottom - top),
-        (right, top, width - right, bottom - top),
-    ):
-        axis.add_patch(Rectangle((x, y), w, h, facecolor="white", alpha=VEIL, edgecolor="none"))
-    _frame(axis, view.box, color=ORANGE, linewidth=2.2)
-    _frame(axis, view.effective_box, color="white", linewidth=2.6)  # so that the dashes stand out on any picture
-    _frame(axis, view.effective_box, color=BLUE, linewidth=1.6, linestyle="--")
+    thin = min(1.0, max(0.4, 4 * (right - left) / width))
+    _frame(axis, view.box, ORANGE, 2.2 * thin)
+    if view.effective > SMALL * width:
+        _frame(axis, view.effective_box, "white", 2.6 * thin)  # so that the dashes stand out on any picture
+        _frame(axis, view.effective_box, BLUE, 1.6 * thin, "--")
     axis.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
-    seen = "sees the whole picture" if view.whole else f"sees {view.receptive_field} px"
+    seen = "all" if view.whole else f"{view.receptive_field} px"
     name = wrapped(view.name, CELL, 8.5, 1)[0]
-    text = f"{view.places[0]}×{view.places[1]} places, {seen}"
+    text = f"{view.places[0]}×{view.places[1]} places, each sees {seen}"
     lines = wrapped(text, CELL + 0.14, 7.2, 1)[0], f"{EFFECTIVE:.0%} within {view.effective:.3g} px"
-    scale = axis.get_position().height * axis.figure.get_figheight()
     for place, (line, size, weight) in enumerate(
         [(lines[1], 7.2, "normal"), (lines[0], 7.2, "normal"), (name, 8.5, "bold")]
     ):
@@ -195,6 +192,8 @@ def _draw(axis: Axes, picture: Tensor, view: FieldOfView) -> None:
         )
 
 
-def _frame(axis: Axes, box: tuple[float, float, float, float], **style: object) -> None:
+def _frame(axis: Axes, box: tuple[float, float, float, float], colour: str, width: float, style: str = "-") -> None:
     left, top, right, bottom = box
-    axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, clip_on=False, zorder=3, **style))
+    frame = Rectangle((left, top), right - left, bottom - top, fill=False, clip_on=False, zorder=3)
+    frame.set(edgecolor=colour, linewidth=width, linestyle=style)
+    axis.add_patch(frame)

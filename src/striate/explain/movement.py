@@ -30,6 +30,7 @@ NEIGHBOURS = 5
 # Okabe and Ito 2008; a class is a colour and, beyond the eighth, a mark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
 MARKS = ("o", "s", "^")
+CLOSE = 0.2  # share of a panel's sides within which points are too close together to be told apart
 BETWEEN, HOLD = 5, 10  # frames from one snapshot to the next, and of the last
 MILLISECONDS = 80
 UNMOVED = 1e-3  # of their length, below which filters have stayed where they were
@@ -60,7 +61,7 @@ def movement_plates(snapshots: Snapshots, classes: Sequence[str], effort: Effort
     shares = [neighbour_share(values, snapshots.labels) for values in features]
     if distances and distances[-1] >= UNMOVED:
         text.append(
-            f"From start to end the first filters that learn moved by {distances[-1]:.0%} of their first length."
+            f"From start to end the first filters that learn moved by {percent(distances[-1])} of their first length."
         )
         plates.append(
             Plate(
@@ -76,8 +77,8 @@ def movement_plates(snapshots: Snapshots, classes: Sequence[str], effort: Effort
         text.append("The first layer's filters were not trained, so they have not moved.")
     count = len(snapshots.pictures)
     text.append(
-        f"Of the {NEIGHBOURS} nearest neighbours of a picture in the last hidden layer, {shares[0]:.0%} were of its "
-        f"class before training and {shares[-1]:.0%} at the end, among {count} pictures."
+        f"Of the {NEIGHBOURS} nearest neighbours of a picture in the last hidden layer, {percent(shares[0])} were of "
+        f"its class before training and {percent(shares[-1])} at the end, among {count} pictures."
     )
     plates.append(
         Plate(
@@ -85,8 +86,11 @@ def movement_plates(snapshots: Snapshots, classes: Sequence[str], effort: Effort
             embedding_strip(snapshots, classes),
             f"The last hidden layer's view of the same {count} pictures as training went on, on the two directions in "
             "which they differ most at the end (one projection for all panels). The share is that of neighbours of "
-            f"the same class among the {NEIGHBOURS} nearest, in all dimensions.",
-            "; ".join(f"{name}: {share:.0%} same-class neighbours" for name, share in zip(names, shares, strict=True)),
+            f"the same class among the {NEIGHBOURS} nearest, in all dimensions. What lies too close together is drawn "
+            "once more, larger.",
+            "; ".join(
+                f"{name}: {percent(share)} same-class neighbours" for name, share in zip(names, shares, strict=True)
+            ),
         )
     )
     if effort == "full":
@@ -97,6 +101,11 @@ def movement_plates(snapshots: Snapshots, classes: Sequence[str], effort: Effort
         "neighbour_share": [round(share, 4) for share in shares],
     }
     return Movement(plates, text, values, files)
+
+
+def percent(share: float) -> str:
+    """Return a share as '41 %'."""
+    return f"{100 * share:.0f} %"
 
 
 def filter_distance(snapshots: Snapshots) -> list[float]:
@@ -152,7 +161,7 @@ def filter_strip(snapshots: Snapshots, count: int = FILTERS) -> Figure:
     order = moved.argsort(descending=True, stable=True)
     rows = order[torch.arange(min(count, len(order))) * len(order) // min(count, len(order))].tolist()
     columns = len(named)
-    left, top = 0.62, 0.95
+    left, top = 0.62, 0.85
     width, height = left + columns * (CELL + GAP) + 0.15, top + len(rows) * (CELL + GAP) + 0.1
     width = max(width, 4.2)
     left = (width - columns * (CELL + GAP)) / 2 + 0.2
@@ -175,7 +184,7 @@ def filter_strip(snapshots: Snapshots, count: int = FILTERS) -> Figure:
                     axis.set_title(name, fontsize=8, pad=3)
         between = any(name.startswith("epoch") for name in named)
         head = "after epoch" if between else ""
-        figure.text((left + columns * (CELL + GAP) / 2) / width, 1 - 0.62 / height, head, ha="center", fontsize=8)
+        figure.text((left + columns * (CELL + GAP) / 2) / width, 1 - 0.5 / height, head, ha="center", fontsize=8)
         figure.text((left - 0.08) / width, 1 - (top - 0.1) / height, "filter", ha="right", fontsize=8)
     return figure
 
@@ -215,14 +224,15 @@ def embedding_strip(snapshots: Snapshots, classes: Sequence[str], panels: int = 
         figure.suptitle(
             "\n".join(wrapped("The last hidden layer while the network learned", width - 0.2, 11, 2)), fontsize=11
         )
-        axes = figure.subplots(rows, columns, squeeze=False).flat
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         limits = _limits([points[number] for number in shown])
         for axis, number in zip(axes, shown, strict=False):
             share = neighbour_share(features[number], snapshots.labels)
-            axis.set_title(f"{list(named)[number]}: {share:.0%} alike", fontsize=8.5)
+            axis.set_title(f"{list(named)[number]}: {percent(share)} alike", fontsize=8.5)
             _scatter(axis, points[number], groups)
             axis.set(xlim=limits[0], ylim=limits[1], xticks=[], yticks=[])
-        for axis in list(axes)[count:]:
+            _enlarge(axis, points[number], groups, limits)
+        for axis in axes[count:]:
             axis.set_axis_off()
         _legend(figure, groups)
     return figure
@@ -236,6 +246,9 @@ class _Group:
     members: NDArray[np.bool_]
     colour: str
     mark: str
+
+
+Limits = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _groups(labels: Tensor, classes: Sequence[str]) -> list[_Group]:
@@ -255,7 +268,7 @@ def _groups(labels: Tensor, classes: Sequence[str]) -> list[_Group]:
     return groups
 
 
-def _limits(points: Sequence[NDArray[np.float64]]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _limits(points: Sequence[NDArray[np.float64]]) -> Limits:
     """Return the range of both axes, in which all but a few outliers of the panels lie."""
     both = np.concatenate(points)
     low, high = np.percentile(both, [0.5, 99.5], axis=0)
@@ -270,6 +283,21 @@ def _scatter(axis: Axes, points: NDArray[np.float64], groups: Sequence[_Group]) 
         edge = None if group.mark == "x" else "0.25"
         axis.scatter(x, y, s=17, c=group.colour, marker=group.mark, linewidths=0.4, edgecolors=edge)
     axis.spines[:].set_color("0.75")
+
+
+def _enlarge(axis: Axes, points: NDArray[np.float64], groups: Sequence[_Group], limits: Limits) -> None:
+    """Draw points that lie too close together to be told apart once more, larger, in the corner farthest from them."""
+    own = _limits([points])
+    (left, right), (bottom, top) = limits
+    shares = [(high - low) / (b - a) for (low, high), (a, b) in zip(own, limits, strict=True)]
+    if max(shares) > CLOSE:
+        return
+    x, y = np.median(points, axis=0)
+    right_of, above = x < (left + right) / 2, y < (bottom + top) / 2
+    inset = axis.inset_axes((0.42 if right_of else 0.02, 0.42 if above else 0.02, 0.56, 0.56))
+    _scatter(inset, points, groups)
+    inset.set(xlim=own[0], ylim=own[1], xticks=[], yticks=[])
+    inset.text(0.03, 0.97, f"×{0.56 / max(max(shares), 1e-6):,.0f}", transform=inset.transAxes, va="top", fontsize=7.5)
 
 
 def _legend(figure: Figure, groups: Sequence[_Group]) -> None:
@@ -316,9 +344,10 @@ def embedding_gif(snapshots: Snapshots, classes: Sequence[str]) -> bytes:
                 drawn.set_offsets(place[group.members])
             canvas.draw()  # type: ignore[no-untyped-call]
             pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
-            frames.append(Image.fromarray(pixels).quantize(64, dither=Image.Dither.NONE))
+            frames.append(Image.fromarray(pixels))
+    palette = frames[-1].quantize(64, dither=Image.Dither.NONE)  # one for all: each frame has the classes' colours
+    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in [*frames, *[frames[-1]] * HOLD]]
     file = io.BytesIO()
-    frames += [frames[-1]] * HOLD
     frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
     return file.getvalue()
 

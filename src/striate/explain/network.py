@@ -196,8 +196,9 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
             Plate(
                 "network-receptive-fields",
                 receptive_field_figure(shown, drawn),
-                "What the middle value of each stage depends on. Within the solid frame is all that it can see; the "
-                f"dashed square holds {EFFECTIVE:.0%} of the squared gradient, of {counted}: it is decided there.",
+                "What the middle value of each stage depends on. Within the solid frame is all that it can see. The "
+                f"dashed square holds {100 * EFFECTIVE:.0f} % of the squared gradient, of {counted}: there it is "
+                "decided.",
                 "; ".join(_seen(view) for view in views),
             ),
             Plate(
@@ -242,7 +243,15 @@ def _seen(view: FieldOfView) -> str:
 
 
 def _table(stages: Sequence[StageSummary], views: Sequence[FieldOfView], costs: Sequence[StageCost]) -> Table:
-    heads = ("stage", "output", "parameters", "multiply-adds", "sees px", f"{EFFECTIVE:.0%} of it px", "ms per batch")
+    heads = (
+        "stage",
+        "output",
+        "parameters",
+        "multiply-adds",
+        "sees px",
+        f"{100 * EFFECTIVE:.0f} % of it px",
+        "ms per batch",
+    )
     rows = [
         (
             stage.name,

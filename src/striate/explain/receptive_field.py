@@ -26,6 +26,7 @@ COLUMNS = 4
 CELL, LINE = 1.62, 0.16  # inches
 ORANGE, BLUE = "#e69f00", "#0072b2"  # Okabe and Ito 2008
 VEIL = 0.62  # of white, over what is not seen
+PHOTOGRAPH = 100  # pixels of a side
 SMALL = 0.04  # of the picture's width, up to which a square has no room for dashes
 
 
@@ -145,7 +146,7 @@ def receptive_field_figure(picture: Tensor, views: Sequence[FieldOfView]) -> Fig
     sheet_height = top + rows * step + foot
     inner = columns * (CELL + 0.18) - 0.18
     with rc_context({"font.family": families()}):
-        figure = Figure(figsize=(sheet_width, sheet_height), dpi=150)
+        figure = Figure(figsize=(sheet_width, sheet_height), dpi=150 if is_small(picture) else 110)
         figure.text(0.5, 1 - 0.1 / sheet_height, "\n".join(title), ha="center", va="top", fontsize=11)
         for number, view in enumerate(views):
             x = (sheet_width - inner) / 2 + number % columns * (CELL + 0.18)
@@ -153,9 +154,14 @@ def receptive_field_figure(picture: Tensor, views: Sequence[FieldOfView]) -> Fig
             axis = figure.add_axes((x / sheet_width, y / sheet_height, CELL / sheet_width, high / sheet_height))
             _draw(axis, picture, view, high)
         lines = [Line2D([], [], color=ORANGE, linewidth=2), Line2D([], [], color=BLUE, linewidth=1.6, linestyle="--")]
-        labels = ["all that it can see", f"{EFFECTIVE:.0%} of the squared gradient"]
+        labels = ["all that it can see", f"{100 * EFFECTIVE:.0f} % of the squared gradient"]
         figure.legend(lines, labels, loc="lower center", ncols=2, fontsize=8, frameon=False)
     return figure
+
+
+def is_small(picture: Tensor) -> bool:
+    """Return whether a picture C H W is shown by its single pixels."""
+    return max(picture.shape[1:]) < PHOTOGRAPH
 
 
 def _draw(axis: Axes, picture: Tensor, view: FieldOfView, scale: float) -> None:
@@ -170,7 +176,7 @@ def _draw(axis: Axes, picture: Tensor, view: FieldOfView, scale: float) -> None:
         vmin=0,
         vmax=255,
         extent=(0, width, height, 0),
-        interpolation="nearest" if max(height, width) < 100 else "auto",
+        interpolation="nearest" if is_small(picture) else "auto",
     )
     thin = min(1.0, max(0.4, 4 * (right - left) / width))
     _frame(axis, view.box, ORANGE, 2.2 * thin)
@@ -182,7 +188,7 @@ def _draw(axis: Axes, picture: Tensor, view: FieldOfView, scale: float) -> None:
     seen = "all" if view.whole else f"{view.receptive_field} px"
     name = wrapped(view.name, CELL, 8.5, 1)[0]
     text = f"{view.places[0]}×{view.places[1]} places, each sees {seen}"
-    lines = wrapped(text, CELL + 0.14, 7.2, 1)[0], f"{EFFECTIVE:.0%} within {view.effective:.3g} px"
+    lines = wrapped(text, CELL + 0.14, 7.2, 1)[0], f"{100 * EFFECTIVE:.0f} % within {view.effective:.3g} px"
     for place, (line, size, weight) in enumerate(
         [(lines[1], 7.2, "normal"), (lines[0], 7.2, "normal"), (name, 8.5, "bold")]
     ):

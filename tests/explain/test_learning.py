@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from striate.core.errors import SettingsError
 from striate.explain.chapter import CHAPTERS
 from striate.explain.curves import Curve
 from striate.explain.learning import curve_table, gap_figure, speed_figure, told
@@ -68,16 +69,20 @@ def test_the_chapter_of_a_run(digits_subject) -> None:
     assert ("learning-embedding" in [plate.name for plate in chapter.plates]) == kept
 
 
-def test_runs_of_one_epoch_of_a_head_alone_and_no_run_have_a_chapter(digits_subject, make_run) -> None:
+def test_runs_of_one_epoch_of_a_head_alone_have_a_chapter(digits_subject, make_run) -> None:
     single = replace(digits_subject, run=Run.open(make_run("single", lines([0.5], [0.6]))))
     assert [plate.name for plate in CHAPTERS["learning"](single, "full").plates] == ["learning-curves"]
     head = [{**lines([0.5], [0.6])[0], "epoch": 0, "step": 0, "lr": 0.0}]
     fitted = CHAPTERS["learning"](replace(digits_subject, run=Run.open(make_run("head", head))), "full")
     assert "frozen features" in fitted.text[0]
     assert not fitted.plates
-    assert "nothing is known" in CHAPTERS["learning"](replace(digits_subject, run=None), "full").text[0]
-    empty = replace(digits_subject, run=Run.open(make_run("empty", [])))
-    assert "no metrics.jsonl" in CHAPTERS["learning"](empty, "full").text[0]
+
+
+def test_without_a_run_or_an_epoch_it_is_refused_with_a_remedy(digits_subject, make_run) -> None:
+    for run in (None, Run.open(make_run("empty", []))):
+        with pytest.raises(SettingsError) as caught:
+            CHAPTERS["learning"](replace(digits_subject, run=run), "full")
+        assert caught.value.fix
 
 
 def test_a_run_without_validation_has_no_gap(digits_subject, make_run) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
@@ -109,6 +111,21 @@ def test_panels_share_their_axes_and_what_is_too_close_is_enlarged() -> None:
     panels = figure.axes[:3]
     assert len({axis.get_xlim() for axis in panels}) == len({axis.get_ylim() for axis in panels}) == 1
     assert [len(axis.child_axes) for axis in panels] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("moments", "classes"), [(2, 3), (2, 24), (6, 10), (4, 40)])
+def test_names_of_any_length_stay_on_the_sheet_and_apart(moments: int, classes: int) -> None:
+    figure = embedding_strip(snapshots(moments=moments, classes=classes, count=120), ["W" * 60] * classes)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    legend = figure.legends[0].get_window_extent(renderer)
+    assert figure.bbox.x0 <= legend.x0
+    assert legend.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= legend.y0
+    boxes = [text.get_window_extent(renderer) for text in figure.legends[0].get_texts()]
+    boxes += [axis.get_window_extent(renderer) for axis in figure.axes]
+    boxes += [axis.title.get_window_extent(renderer) for axis in figure.axes]
+    assert not any(one.padded(-1).overlaps(other.padded(-1)) for one, other in combinations(boxes, 2))
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from pydantic import JsonValue
 
 from striate.core.duration import duration
+from striate.core.errors import SettingsError
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
 from striate.explain.curves import COLOURS, Curve, best_epoch, curves_figure, read_curves
 from striate.explain.lettering import families, wrapped
@@ -170,12 +171,17 @@ def curve_table(curve: Curve) -> Table:
 
 @CHAPTERS.register("learning")
 def chapter(subject: Subject, effort: Effort) -> Chapter:
-    """Return how the run learned: curves, gap, speed, and how filters and hidden layer moved."""
+    """Return how the run learned: curves, gap, speed, and how filters and hidden layer moved.
+
+    Raises:
+        SettingsError: There is no run folder, or it knows of no epoch.
+        ModelFileError: Its metrics are damaged.
+    """
     name, title = "learning", "How it learned"
     if subject.run is None:
-        return Chapter(name, title, ["Of a model file without its run folder nothing is known of its training."])
-    if not subject.run.metrics():
-        return Chapter(name, title, ["The run folder has no metrics.jsonl, so nothing is known of its epochs."])
+        raise SettingsError(
+            "a model file alone does not say how it was trained", where=name, fix="name the run folder in its place"
+        )
     (curve,) = read_curves([subject.run.path])
     trained = [line for line in curve.metrics if line["epoch"] > 0]
     if not trained:

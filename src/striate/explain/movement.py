@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from striate.explain.chapter import Effort, Plate
-from striate.explain.lettering import families, wrapped
+from striate.explain.lettering import families, text_width, wrapped
 from striate.runs.snapshots import Snapshots
 
 FILTERS, PANELS = 10, 6  # shown
@@ -98,7 +98,7 @@ def movement_plates(snapshots: Snapshots, classes: Sequence[str], effort: Effort
     values: dict[str, JsonValue] = {
         "moments": list(names),
         "filter_distance": [round(distance, 4) for distance in distances],
-        "neighbour_share": [round(share, 4) for share in shares],
+        "neighbour_share": [None if math.isnan(share) else round(share, 4) for share in shares],
     }
     return Movement(plates, text, values, files)
 
@@ -216,11 +216,11 @@ def embedding_strip(snapshots: Snapshots, classes: Sequence[str], panels: int = 
     columns = min(3, count)
     rows = math.ceil(count / columns)
     groups = _groups(snapshots.labels, classes)
-    legend_rows = math.ceil(len(groups) / 5)
     side = 2.15
-    width, height = columns * side + 0.3, rows * (side + 0.32) + 0.55 + 0.2 * legend_rows
+    width = max(columns * side + 0.3, 4.6)
+    height = rows * (side + 0.32) + 0.55 + 0.2 * math.ceil(len(groups) / _legend_columns(groups, width))
     with rc_context({"font.family": families()}):
-        figure = Figure(figsize=(max(width, 4.6), height), dpi=150, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
         figure.suptitle(
             "\n".join(wrapped("The last hidden layer while the network learned", width - 0.2, 11, 2)), fontsize=11
         )
@@ -228,7 +228,7 @@ def embedding_strip(snapshots: Snapshots, classes: Sequence[str], panels: int = 
         limits = _limits([points[number] for number in shown])
         for axis, number in zip(axes, shown, strict=False):
             share = neighbour_share(features[number], snapshots.labels)
-            axis.set_title(f"{list(named)[number]}: {percent(share)} alike", fontsize=8.5)
+            axis.set_title(f"{list(named)[number]}: {percent(share)} same class", fontsize=8.5)
             _scatter(axis, points[number], groups)
             axis.set(xlim=limits[0], ylim=limits[1], xticks=[], yticks=[])
             _enlarge(axis, points[number], groups, limits)
@@ -309,7 +309,7 @@ def _legend(figure: Figure, groups: Sequence[_Group]) -> None:
         marks,
         [str(number) for number in range(len(groups))],
         loc="outside lower center",
-        ncols=min(5, len(groups)),
+        ncols=_legend_columns(groups, figure.get_figwidth()),
         fontsize=7.5,
         frameon=False,
         handletextpad=0.2,
@@ -318,7 +318,17 @@ def _legend(figure: Figure, groups: Sequence[_Group]) -> None:
     # set afterwards: a legend leaves out texts that begin with '_', and would read '$' as a formula
     for text, group in zip(legend.get_texts(), groups, strict=True):
         text.set_parse_math(False)
-        text.set_text(wrapped(group.name, 1.0, 7.5, 1)[0])
+        text.set_text(_short_name(group))
+
+
+def _short_name(group: _Group) -> str:
+    return wrapped(group.name, 1.4, 7.5, 1)[0]
+
+
+def _legend_columns(groups: Sequence[_Group], width: float) -> int:
+    """Return how many names stand side by side in so many inches."""
+    widest = max(text_width(_short_name(group), 7.5) for group in groups) + 0.38
+    return max(1, min(8, len(groups), int((width - 0.2) / widest)))
 
 
 def embedding_gif(snapshots: Snapshots, classes: Sequence[str]) -> bytes:
@@ -332,7 +342,8 @@ def embedding_gif(snapshots: Snapshots, classes: Sequence[str]) -> bytes:
     limits = _limits(points)
     frames = []
     with rc_context({"font.family": families()}):
-        figure = Figure(figsize=(4.2, 4.4 + 0.2 * math.ceil(len(groups) / 5)), dpi=100, layout="constrained")
+        foot = 0.2 * math.ceil(len(groups) / _legend_columns(groups, 4.2))
+        figure = Figure(figsize=(4.2, 4.4 + foot), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         axis = figure.subplots()
         _scatter(axis, points[0], groups)

@@ -136,7 +136,8 @@ def told(curve: Curve) -> list[str]:
     sentences = [f"{epochs} of {last['step']:,} mini-batches in all took {duration(curve.seconds)}."]
     if best is not None:
         accuracy = next(line["val_accuracy"] for line in curve.metrics if line["epoch"] == best.epoch)
-        sentences.append(f"The best validation accuracy, {accuracy:.4f}, was that of epoch {best.epoch}.")
+        when = f"epoch {best.epoch}" if best.epoch else "the head, before fine-tuning"
+        sentences.append(f"The best validation accuracy, {accuracy:.4f}, was that of {when}.")
     if last["val_accuracy"] is not None and last["epoch"] > 0:
         gap = 100 * (last["train_accuracy"] - last["val_accuracy"])
         where = "ahead of" if gap >= 0 else "behind"
@@ -189,38 +190,10 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
         text = [f"Its last layer was fitted to frozen features in {seconds}, at once: there are no epochs to draw."]
         return Chapter(name, title, text, tables=[curve_table(curve)])
     best = best_epoch(curve.metrics)
-    accuracy = _level(curve)
-    plates = [
-        Plate(
-            "learning-curves",
-            curves_figure([curve], accuracy),
-            "Loss, accuracy and learning rate at the end of each epoch. Training figures are means over the epoch, on "
-            "augmented pictures while the network changes; validation is measured after it.",
-            "Learning curves. " + " ".join(told(curve)),
-        )
-    ]
-    if best is not None and len(trained) > 1:
-        plates.append(
-            Plate(
-                "learning-gap",
-                gap_figure([curve]),
-                "Above 0 the network does better on the pictures it is trained on than on those it has not seen. A gap "
-                "that keeps growing while validation stands still is overfitting; below 0, augmentation makes "
-                "training the harder of the two.",
-                "The gap between training and validation, epoch by epoch.",
-            )
-        )
-    if len(trained) > 1:
-        plates.append(
-            Plate(
-                "learning-speed",
-                speed_figure([curve]),
-                "Left, how many pictures were trained on per second, validation not counted; right, what accuracy "
-                "the time bought.",
-                "Pictures per second in each epoch, and accuracy against time.",
-            )
-        )
     text = [" ".join(told(curve))]
+    plates = _plates(curve) if len(trained) > 1 else []
+    if not plates:
+        text.append("A curve takes two epochs or more.")
     snapshots = read_snapshots(subject.run.path)
     files: dict[str, bytes] = {}
     values: Mapping[str, JsonValue] = {}
@@ -246,6 +219,36 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
         },
         files=files,
     )
+
+
+def _plates(curve: Curve) -> list[Plate]:
+    plates = [
+        Plate(
+            "learning-curves",
+            curves_figure([curve], _level(curve)),
+            "Loss, accuracy and learning rate at the end of each epoch. Training figures are means over the epoch, on "
+            "augmented pictures while the network changes; validation is measured after it.",
+            "Learning curves. " + " ".join(told(curve)),
+        ),
+        Plate(
+            "learning-speed",
+            speed_figure([curve]),
+            "Left, how many pictures were trained on per second, validation not counted; right, what accuracy "
+            "the time bought.",
+            "Pictures per second in each epoch, and accuracy against time.",
+        ),
+    ]
+    if best_epoch(curve.metrics) is not None:
+        gap = Plate(
+            "learning-gap",
+            gap_figure([curve]),
+            "Above 0 the network does better on the pictures it is trained on than on those it has not seen. A gap "
+            "that keeps growing while validation stands still is overfitting; below 0, augmentation makes "
+            "training the harder of the two.",
+            "The gap between training and validation, epoch by epoch.",
+        )
+        plates.insert(1, gap)
+    return plates
 
 
 def _level(curve: Curve) -> float:

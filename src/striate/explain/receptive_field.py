@@ -27,6 +27,7 @@ CELL, LINE = 1.62, 0.16  # inches
 ORANGE, BLUE = "#e69f00", "#0072b2"  # Okabe and Ito 2008
 VEIL = 0.62  # of white, over what is not seen
 PHOTOGRAPH = 100  # pixels of a side
+INSIDE = 0.009  # of the picture's width, by which the dashes stand inside their square, beside a frame on it
 SMALL = 0.04  # of the picture's width, up to which a square has no room for dashes
 
 
@@ -181,8 +182,9 @@ def _draw(axis: Axes, picture: Tensor, view: FieldOfView, scale: float) -> None:
     thin = min(1.0, max(0.4, 4 * (right - left) / width))
     _frame(axis, view.box, ORANGE, 2.2 * thin)
     if view.effective > SMALL * width:
-        _frame(axis, view.effective_box, "white", 2.6 * thin)  # so that the dashes stand out on any picture
-        _frame(axis, view.effective_box, BLUE, 1.6 * thin, "--")
+        inner = _shrunk(view.effective_box, INSIDE * width)
+        _frame(axis, inner, "white", 2.6 * thin)  # so that the dashes stand out on any picture
+        _frame(axis, inner, BLUE, 1.6 * thin, "--")
     axis.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     seen = "all" if view.whole else f"{view.receptive_field} px"
@@ -196,6 +198,11 @@ def _draw(axis: Axes, picture: Tensor, view: FieldOfView, scale: float) -> None:
         axis.text(
             0.5, y, line, transform=axis.transAxes, ha="center", fontsize=size, fontweight=weight, parse_math=False
         )
+
+
+def _shrunk(box: tuple[float, float, float, float], by: float) -> tuple[float, float, float, float]:
+    left, top, right, bottom = box
+    return left + by, top + by, right - by, bottom - by
 
 
 def _frame(axis: Axes, box: tuple[float, float, float, float], colour: str, width: float, style: str = "-") -> None:

@@ -13,11 +13,16 @@ from striate.data.sources import SOURCES, open_data
 from striate.deploy.measure import measure
 from striate.explain.curves import curves_figure, read_curves
 from striate.explain.drawing import save_figure
+from striate.explain.movement import embedding_strip
+from striate.explain.network import network_figure
 from striate.explain.predictions import mistakes_grid
 from striate.explain.reliability import reliability_figure
 from striate.explain.sheet import contact_sheet
+from striate.models import MODELS
+from striate.models.stage_summary import summarize_stages
 from striate.recipes.figure import reproduction_figure
 from striate.recipes.result import measured
+from striate.runs.snapshots import read_snapshots
 
 IMAGES = Path(__file__).parent / "images"
 MOVED = {"rotate": 10, "zoom": 0.1, "shift": 2, "flip": True, "brightness": 0.2, "erase": 0.3}
@@ -48,6 +53,18 @@ def draw_certainty() -> None:
     save_figure(reliability_figure(result), IMAGES / "reliability.png")
 
 
+def draw_network() -> None:
+    """Write the blocks and the movement of docs/network.md."""
+    shape = (1, 28, 28)
+    stages = summarize_stages(MODELS["fashion-cnn"](shape, 10), shape)
+    save_figure(network_figure(stages, shape, "fashion-cnn, from picture to classes"), IMAGES / "network.png")
+    with TemporaryDirectory() as folder:
+        run = striate.train("digits", out=folder, precision="fp32")
+        snapshots = read_snapshots(run.path)
+    assert snapshots is not None
+    save_figure(embedding_strip(snapshots, run.spec.classes), IMAGES / "movement.png")
+
+
 def draw_recipes() -> None:
     """Write the figure of docs/recipes.md from what was measured last."""
     rows, _ = measured()
@@ -55,9 +72,10 @@ def draw_recipes() -> None:
 
 
 def main() -> None:
-    """Draw the digit, curves and mistakes, the reliability diagram, the recipes, and a sheet of Fashion-MNIST."""
+    """Draw all of them: the pages say which is which."""
     draw_digit()
     draw_learning()
+    draw_network()
     draw_recipes()
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")

@@ -25,6 +25,16 @@ def test_inspect_reads_a_run(run: Path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["card"]["spec"]["classes"] == ["dark", "light"]
 
 
+def test_inspect_draws_a_network_and_does_not_write_over_a_file(run: Path, tmp_path: Path, capsys) -> None:
+    for target, name in (("fashion-cnn", "known.png"), (str(run), "run.svg")):
+        assert main(["inspect", target, "--figure", str(tmp_path / name)]) == 0
+        assert name in capsys.readouterr().out
+        assert main(["inspect", target, "--figure", str(tmp_path / name)]) == 2
+    with Image.open(tmp_path / "known.png") as sheet:
+        assert sheet.size[0] > 600
+    assert "from picture to classes" in (tmp_path / "run.svg").read_text()
+
+
 def test_data_list_show_and_doctor(photos: Path, tmp_path: Path, capsys) -> None:
     assert main(["data", "list"]) == 0
     assert "digits" in capsys.readouterr().out

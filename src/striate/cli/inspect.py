@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -22,6 +23,7 @@ def command(
     img_size: Annotated[int, Parameter(help="Side of the pictures, for a model by name.")] = 28,
     channels: Annotated[int, Parameter(help="1 for grey, 3 for colour, for a model by name.")] = 1,
     classes: Annotated[int, Parameter(help="Number of classes, for a model by name.")] = 10,
+    figure: Annotated[Path | None, Parameter(help="Draw the network into this file (.png, .pdf, .svg).")] = None,
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> None:
     """Show per layer: shape, parameters, multiply-adds, receptive field and activation memory.
@@ -30,7 +32,7 @@ def command(
     """
     from dataclasses import asdict
 
-    from striate.cli.output import print_json
+    from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stdout
     from striate.core.errors import SettingsError
     from striate.core.paths import is_there, user_path
     from striate.core.spec import MAX_SIDE
@@ -42,6 +44,8 @@ def command(
     if target is None:
         print("\n".join(MODELS))
         return
+    if figure is not None:
+        require_free(figure, FIGURE_SUFFIXES)
     card = ending = None
     path = user_path(target)
     if target in MODELS or not is_there(path):
@@ -58,12 +62,21 @@ def command(
         model, card, shape = loaded.model, loaded.card, loaded.card.spec.input_shape
         ending = read_ending(path)
     rows = summarize(model, shape)
+    if figure is not None:
+        from striate.explain.drawing import save_figure
+        from striate.explain.network import network_figure
+        from striate.models.stage_summary import summarize_stages
+
+        name = target if card is None else card.architecture.name
+        save_figure(network_figure(summarize_stages(model, shape), shape, f"{name}, from picture to classes"), figure)
     if json:
         layers = [asdict(row) for row in rows]
         schedule = ending.model_dump(mode="json", exclude_none=True) if ending else None
         print_json({"layers": layers, "card": card.model_dump(mode="json") if card else None, "schedule": schedule})
         return
     _show(rows, card, ending)
+    if figure is not None:
+        stdout().print(f"figure     {figure}", markup=False)
 
 
 def _blank_spec(side: int, channels: int, classes: int) -> ImageSpec:

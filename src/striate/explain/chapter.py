@@ -63,6 +63,7 @@ class Chapter:
         tables: After them.
         values: What was found, as plain values, for machines.
         warnings: What the reader must not overlook, a sentence each.
+        files: Moving pictures and the like, by name, to be written beside the figures.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Chapter:
     tables: Sequence[Table] = ()
     values: Mapping[str, JsonValue] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 Writer = Callable[[Subject, Effort], Chapter]

@@ -11,6 +11,7 @@ files.csv         what became of each picture file (folders only)
 fixes.csv         the relabelling and exclusions that were asked for, as they were when the run began
 data-check.json   what the check of the data found before training
 train.safetensors hashes of the training pictures, by which measuring tells those it has seen
+snapshots.safetensors  first filters and last hidden layer on the way, for looking at (runs/snapshots.py)
 transfer.json     how pretrained weights were used: the head, and whether fine-tuning was kept
 model.safetensors the trained network; its presence means that the run is finished
 evaluation.json   accuracy with interval, calibration, what is accepted, per class, confusion matrix, by part

@@ -31,6 +31,7 @@ from striate.training.known import Known
 from striate.training.loop import EpochResult, train
 from striate.training.outlook import budget_of, build_network, foresee, with_whole_paths
 from striate.training.plan import Plan
+from striate.training.snapshots import SnapshotRecorder
 from striate.training.transfer import transfer
 from striate.version import __version__
 
@@ -72,10 +73,12 @@ class Job:
     def epochs(self) -> Iterator[EpochResult]:
         """Train (or go on training), yielding after each epoch; Ctrl-C and SIGTERM save and stop."""
         with finishing_the_step(self.run):
+            recorder = SnapshotRecorder(self.model, self.data, self.run, self.budget)
             if self.settings.transfers:
-                self._known = yield from transfer(self.model, self.data, self.settings, self.run, self.budget)
+                epochs = transfer(self.model, self.data, self.settings, self.run, self.budget)
+                self._known = yield from recorder.recording(epochs)
             else:
-                val = yield from train(self.model, self.data, self.settings, self.run, self.budget)
+                val = yield from recorder.recording(train(self.model, self.data, self.settings, self.run, self.budget))
                 self._known = Known() if val is None else Known({"val": val})
 
     def finish(self) -> dict[str, Evaluation]:

@@ -13,7 +13,6 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from striate.data.dataset import ImageDataset, label_texts
-from striate.data.loader import comfortable_batch
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate
 from striate.explain.excitation import Excitation, most_exciting
 from striate.explain.feature_maps import modules_of, seen
@@ -22,6 +21,7 @@ from striate.explain.receptive import Fields, receptive_fields
 from striate.explain.subject import Subject
 from striate.explain.synthesis import Target, synthesise
 from striate.explain.tiles import DPI, Tile, number_of, picture_colours, tile_sheet
+from striate.models.batch import comfortable_batch
 from striate.models.summary import summarize
 
 LARGE_PICTURE, PHOTOGRAPH_DPI = 100, 110  # pixels of side beyond which a sheet would be a large file
@@ -132,7 +132,8 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
     numbers = _spread(len(subject.pictures), max(LEAST_PICTURES, int(extent.looking / max(work, 1))))
     modules = modules_of(subject.model, subject.layer)
     modules = {name: modules[name] for name in list(modules)[-extent.layers :]}
-    batches = (subject.inputs(subject.pictures.images[some]) for some in numbers.split(comfortable_batch(subject.spec)))
+    together = comfortable_batch(subject.model, subject.spec)
+    batches = (subject.inputs(subject.pictures.images[some]) for some in numbers.split(together))
     found = {
         name: replace(layer, pictures=numbers[layer.pictures])
         for name, layer in most_exciting(subject.model, batches, modules, extent.pictures).items()

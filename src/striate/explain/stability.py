@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from striate.core.spec import ImageSpec
-from striate.data.loader import comfortable_batch, normalize
+from striate.data.loader import normalize
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import confidence, decide, is_right, to_probabilities
 from striate.evaluation.metrics import wilson_interval
 from striate.evaluation.views import view_logits
 from striate.explain.changes import Change, by_distance
 from striate.models import Classifier
+from striate.models.batch import comfortable_batch
 from striate.models.contract import evaluating
 
 
@@ -82,7 +83,7 @@ def answer_curves(
         numbers: int64, N; what the pictures' noise is drawn from, 0 … N − 1 by default.
     """
     numbers = torch.arange(len(images)) if numbers is None else numbers
-    size = comfortable_batch(spec)
+    size = comfortable_batch(model, spec)
     parts: list[list[Tensor]] = [[] for _ in changes]  # of each change S n K, for some pictures after others
     with evaluating(model), torch.inference_mode():
         for some, own in zip(images.split(size), numbers.split(size), strict=True):

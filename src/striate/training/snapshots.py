@@ -20,8 +20,9 @@ from torch import Tensor
 from striate.core.errors import ResourceError
 from striate.core.settings import TrainSettings
 from striate.data.dataset import Splits
-from striate.data.loader import comfortable_batch, in_order
+from striate.data.loader import in_order
 from striate.models import Classifier
+from striate.models.batch import comfortable_batch
 from striate.models.contract import evaluating
 from striate.models.first_filters import first_filters
 from striate.models.last_layer import inputs_of, last_linear
@@ -152,7 +153,7 @@ class SnapshotRecorder:
         spec, bf16 = self.run.spec, self.run.config.settings.precision == "bf16"
         parts: list[Tensor] = []
         with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for images in in_order(self.sample, spec, comfortable_batch(spec), device):
+            for images in in_order(self.sample, spec, comfortable_batch(model, spec), device):
                 parts.append(_hidden(model, images, self.layer))
         filters = first_filters(model)
         return Moment(halved(torch.empty(0) if filters is None else filters[:MOST_FILTERS]), halved(torch.cat(parts)))

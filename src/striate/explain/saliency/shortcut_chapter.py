@@ -10,7 +10,6 @@ from torch import Tensor
 
 from striate.core.errors import SettingsError
 from striate.core.random import permutation
-from striate.data.loader import comfortable_batch
 from striate.evaluation.metrics import wilson_interval
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
 from striate.explain.saliency.alarm import Alarm, alarms
@@ -21,6 +20,7 @@ from striate.explain.saliency.maps import Maps, saliency
 from striate.explain.saliency.shortcut_figure import Cell, shortcut_figure
 from striate.explain.saliency.transplant import Outcome, Region, answer_flags, regions, transplants
 from striate.explain.subject import Subject
+from striate.models.batch import comfortable_batch
 
 MOST_CLASSES, MOST_PICTURES, MOST_PAIRS = 12, 20, 1000
 LEAST_PAIRS = 12  # one and all of them following is then evidence
@@ -149,7 +149,7 @@ def _averages(
     if tuple(images.shape[1:]) == subject.spec.picture_shape:
         images = images[:, :, *subject.spec.centre]
     targets = torch.tensor([label for _, label in chosen], device=subject.device)
-    batch = comfortable_batch(subject.spec)
+    batch = comfortable_batch(subject.model, subject.spec)
     layer = subject.layer
     try:
         if method == "grad-cam" and layer is None:

@@ -13,7 +13,8 @@ limits were chosen so that the digits, MNIST, Fashion-MNIST, CIFAR-10 and ants a
 answers or fewer are lost with a corner there, 16 % with an edge, and 39 % with the border; no more than 4 % follow an
 edge, and 25 % the border. "More than" is meant strictly: the exact binomial test, of the shares against the limits and
 of the two numbers lost against two to one, has to reject at a level at which one report in a hundred, or fewer, has a
-false alarm if all true shares are at their limits (Bonferroni; half of the level for all classes together, half for single ones).
+false alarm if all true shares are at their limits (Bonferroni; half of the level for all classes together, half for
+single ones).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from striate.data.sources import SOURCES, open_data
 from striate.deploy.measure import measure
 from striate.explain.curves import curves_figure, read_curves
 from striate.explain.drawing import save_figure
-from striate.explain.movement import embedding_strip
+from striate.explain.hidden_movement import embedding_strip
 from striate.explain.network import network_figure
 from striate.explain.predictions import mistakes_grid
 from striate.explain.reliability import reliability_figure

@@ -13,15 +13,8 @@ from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from striate.explain.movement import (
-    embedding_gif,
-    embedding_strip,
-    filter_distance,
-    filter_strip,
-    movement_plates,
-    neighbour_share,
-    project,
-)
+from striate.explain.hidden_movement import embedding_gif, embedding_strip, neighbour_share, project
+from striate.explain.movement import filter_distance, filter_strip, movement_plates
 from striate.runs.snapshots import Moment, Snapshots
 
 

@@ -10,11 +10,11 @@ A region raises an alarm, for all classes together or for one, where
 
 Both shares may be larger than nothing in good data: an answer hangs by a thread, a trouser leg reaches the edge. The
 limits were chosen so that the digits, MNIST, Fashion-MNIST, CIFAR-10 and ants and bees stay below them: 6 % of all
-answers or fewer are lost with a corner there, 16 % with an edge, and 39 % with the border; no more than 4 % follow an
-edge, and 25 % the border. "More than" is meant strictly: the exact binomial test, of the shares against the limits and
-of the two numbers lost against two to one, has to reject at a level at which one report in a hundred, or fewer, has a
-false alarm if all true shares are at their limits (Bonferroni; half of the level for all classes together, half for
-single ones).
+answers or fewer are lost with a corner there, 16 % with an edge, and 39 % with the border; 4 % or fewer follow an edge,
+8 % in ants and bees, and 25 % the border. "More than" is meant strictly: the exact binomial test, of the shares against
+the limits and of the two numbers lost against two to one, has to reject at a level at which one report in a hundred, or
+fewer, has a false alarm if all true shares are at their limits (Bonferroni; half of the level for all classes together,
+half for single ones).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def saliency_figure(rows: Sequence[Row], maps: Sequence[Maps], grades: Sequence[
                 axis = figure.add_axes(place)
                 without_frame(axis)
                 if column == 0:
-                    _draw_picture(axis, row, picture)
+                    _draw_picture(axis, row)
                 else:
                     _draw_map(axis, row, maps[column - 1], number, grades[column - 1][number], picture)
                 if number == 0 and column:
@@ -89,13 +89,13 @@ def without_frame(axis: Axes) -> None:
         spine.set_visible(False)
 
 
-def _draw_picture(axis: Axes, row: Row, height: float) -> None:
+def _draw_picture(axis: Axes, row: Row) -> None:
     axis.imshow(to_array(row.image.float()), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="equal")
     frame = Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, clip_on=False)
     frame.set(edgecolor=row.verdict.colour, linestyle=row.verdict.style, linewidth=row.verdict.width)
     axis.add_patch(frame)
     for number, line in enumerate(row.said):
-        _under(axis, number, line, row.verdict.colour if number == 0 else "black", height)
+        write_under(axis, number, line, row.verdict.colour if number == 0 else "black")
 
 
 def _draw_map(axis: Axes, row: Row, maps: Maps, number: int, grade: Grade, height: float) -> None:
@@ -104,19 +104,30 @@ def _draw_map(axis: Axes, row: Row, maps: Maps, number: int, grade: Grade, heigh
         axis.imshow(overlay(row.image, maps.values[number]), interpolation="nearest", aspect="equal")
     else:
         axis.set(xlim=(0, 1), ylim=(0, 1), facecolor="0.94")
-        reason = "\n".join(wrapped(f"no map: {blank}", SIDE - 0.16, TYPE, 4))
+        reason = "\n".join(wrapped(f"no map: {blank}", SIDE - 0.16, TYPE, max(1, min(4, int(height / LINE)))))
         axis.text(0.5, 0.5, reason, ha="center", va="center", fontsize=TYPE, color="0.25", parse_math=False)
     sign, colour = SIGNS[grade.word]
-    _under(axis, 0, f"{sign} {grade.word}", colour, height)
+    write_under(axis, 0, f"{sign} {grade.word}", colour)
     if blank is None:
         for line, text in enumerate(wrapped(grade.reason, SIDE, TYPE, 2), 1):
-            _under(axis, line, text, "0.25", height)
+            write_under(axis, line, text, "0.25")
 
 
-def _under(axis: Axes, number: int, text: str, colour: str, height: float) -> None:
-    y = -LINE * (number + 1.1) / height
-    drawn = axis.text(0.5, y, text, transform=axis.transAxes, ha="center", va="baseline", parse_math=False)
-    drawn.set(fontsize=TYPE, color=colour)
+def write_under(axis: Axes, number: int, text: str, colour: str) -> None:
+    """Write a line of text under what is drawn, the first being number 0."""
+    axis.annotate(
+        text,
+        (0.5, 0),
+        xycoords="axes fraction",
+        xytext=(0, -72 * LINE * (number + 1.1)),
+        textcoords="offset points",
+        annotation_clip=False,
+        ha="center",
+        va="baseline",
+        fontsize=TYPE,
+        color=colour,
+        parse_math=False,
+    )
 
 
 def draw_scale(figure: Figure, width: float, height: float, least: str, most: str) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from striate.explain.lettering import families, wrapped
 from striate.explain.saliency.class_maps import ClassMap
-from striate.explain.saliency.figure import LINE, draw_scale, without_frame
+from striate.explain.saliency.figure import LINE, draw_scale, without_frame, write_under
 from striate.explain.saliency.overlay import overlay
 from striate.explain.saliency.transplant import Region
 
@@ -65,12 +65,12 @@ def shortcut_figure(cells: Sequence[Cell], title: str, findings: Sequence[str]) 
             row, column = divmod(number, columns)
             x, y = left + column * (SIDE + GAP), height - top - row * row_height - picture
             axis = figure.add_axes((x / width, y / height, SIDE / width, picture / height))
-            _draw(axis, cell, picture)
+            _draw(axis, cell)
         draw_scale(figure, width, height, "decides nothing", "decides most")
     return figure
 
 
-def _draw(axis: Axes, cell: Cell, height: float) -> None:
+def _draw(axis: Axes, cell: Cell) -> None:
     average = cell.average
     if average.values is None:
         axis.set(facecolor="0.94")
@@ -84,9 +84,7 @@ def _draw(axis: Axes, cell: Cell, height: float) -> None:
     pictures = f"{average.count} picture" + ("" if average.count == 1 else "s")
     lines = [*wrapped(cell.name, SIDE, TYPE, 2), pictures]
     for number, line in enumerate(lines):
-        y = -LINE * (number + 1.1) / height
-        text = axis.text(0.5, y, line, transform=axis.transAxes, ha="center", va="baseline", parse_math=False)
-        text.set(fontsize=TYPE, color="0.35" if number == len(lines) - 1 else "black")
+        write_under(axis, number, line, "0.35" if number == len(lines) - 1 else "black")
 
 
 def _outline(axis: Axes, region: Region) -> None:

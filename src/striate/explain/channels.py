@@ -20,7 +20,7 @@ from striate.explain.lettering import printable
 from striate.explain.receptive import Fields, receptive_fields
 from striate.explain.subject import Subject
 from striate.explain.synthesis import Target, synthesise
-from striate.explain.tiles import DPI, Tile, number_of, picture_colours, tile_sheet
+from striate.explain.tiles import DPI, Tile, picture_colours, tile_sheet
 from striate.models.batch import comfortable_batch
 from striate.models.summary import summarize
 
@@ -302,7 +302,7 @@ def _values(found: Excitation, channels: Sequence[int], pictures: ImageDataset) 
             {
                 "channel": channel,
                 "pictures": [pictures.names[number] for number in found.pictures[channel].tolist()],
-                "values": [float(number_of(value).replace("−", "-")) for value in found.values[channel].tolist()],
+                "values": [float(f"{value:.4g}") for value in found.values[channel].tolist()],
                 "places": found.places[channel].tolist(),
             }
             for channel in channels

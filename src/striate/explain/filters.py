@@ -141,7 +141,6 @@ def filter_figure(
     order: Order = "norm",
     channel: int | None = None,
     count: int = MAX_FILTERS,
-    numbers: Sequence[int] | None = None,
 ) -> Figure:
     """Return the figure of filters in an order, each over its number and norm.
 
@@ -154,7 +153,6 @@ def filter_figure(
         order: As in `filter_order`.
         channel: The one to show; None for colours where there are three, and else the first.
         count: Most to show.
-        numbers: What to call each filter; by default 0 … F−1.
 
     Raises:
         SettingsError: The filters have no such channel.
@@ -163,14 +161,13 @@ def filter_figure(
         raise SettingsError("the filters have no such channel", where=channel, fix=f"0 … {filters.shape[1] - 1}")
     in_colour = filters.shape[1] == 3 and channel is None
     shown = filters if in_colour else filters[:, [channel or 0]]
-    called = range(len(filters)) if numbers is None else numbers
     norms = shown.flatten(1).norm(dim=1)
     least = SILENT * float(shown.abs().max())
     silent = norms <= SILENT * norms.max()
     tiles = [
         Tile(
             _pixels(shown[number], least),
-            f"{called[number]}: " + ("≈ 0" if silent[number] else number_of(float(norms[number]))),
+            f"{number}: " + ("≈ 0" if silent[number] else number_of(float(norms[number]))),
         )
         for number in filter_order(shown, order)[:count].tolist()
     ]

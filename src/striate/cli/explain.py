@@ -85,6 +85,7 @@ def command(
         told.append(_values(made, files))
         if not json:
             _tell(made, files)
+        write_page(page, folder / NAME, path)  # who ends it here has what was made so far
     write_page(page, folder / NAME, path)
     if json:
         print_json({"report": str(folder / NAME), "chapters": told})

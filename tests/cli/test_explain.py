@@ -11,7 +11,7 @@ from PIL import Image
 
 import striate
 from striate.cli.main import main
-from striate.explain.chapters import chapter_names
+from striate.explain.chapters import FILES
 
 from ..explain.page_reader import check_page
 from .quick_run import QUICK, tree
@@ -172,7 +172,7 @@ def test_python_returns_chapters(own_run, photos):
 def test_python_tells_what_cannot_be_made_of_a_model_file(run, photos, tmp_path):
     model = shutil.copy(run / "model.safetensors", tmp_path / "lone.safetensors")
     made = striate.chapters(model, data=str(photos), device="cpu", effort="quick")
-    assert [chapter.name for chapter in made] == list(chapter_names())
+    assert [chapter.name for chapter in made] == list(FILES)
     (plan,) = (chapter for chapter in made if chapter.name == "plan")
     assert "a model file alone" in plan.warnings[0]
     with pytest.raises(striate.api.SettingsError, match="a model file alone"):

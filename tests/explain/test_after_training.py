@@ -9,7 +9,7 @@ import pytest
 import striate
 from striate.core.errors import DataError
 from striate.explain.chapter import CHAPTERS, Chapter
-from striate.explain.chapters import RECORDED, chapter_names, chosen_names, most_important_first
+from striate.explain.chapters import RECORDED, chosen_names, most_important_first
 from striate.explain.report import after_training, making
 from striate.explain.report.making import Made, make_within
 from striate.training.job import Job, prepare, resume
@@ -64,7 +64,7 @@ def test_nothing_is_begun_that_would_not_be_ready(digits_subject, chapters, cloc
 
 
 def test_the_order_of_importance_keeps_the_order_of_the_page():
-    names = chapter_names()
+    names = chosen_names(None)
     first = most_important_first(names)
     assert set(first) == set(names)
     cut = len([name for name in names if name in RECORDED])

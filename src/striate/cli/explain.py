@@ -129,6 +129,9 @@ def _write_figures(made: Made, folder: Path) -> list[Path]:
         file = folder / f"{plate.name}.png"
         replace_file(file, png(made.images[plate.name], plate.figure.dpi))
         files.append(file)
+    for name, data in made.chapter.files.items():
+        replace_file(folder / name, data)
+        files.append(folder / name)
     return files
 
 

@@ -1,49 +1,35 @@
-"""All chapters there are, in the order in which a report sets them."""
+"""All chapters there are, in the order in which a report sets them, each with the file that writes it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import import_module
-from pathlib import Path
 
-from striate import explain
+from striate.core.errors import SettingsError
+from striate.core.registry import nearest
 from striate.explain.chapter import CHAPTERS, Chapter, Effort
 from striate.explain.subject import Subject
 
-ORDER = (
-    "summary",
-    "plan",
-    "learning",
-    "confusion",
-    "classes",
-    "calibration",
-    "mistakes",
-    "saliency",
-    "shortcuts",
-    "filters",
-    "feature-maps",
-    "channels",
-    "synthesis",
-    "embedding",
-    "robustness",
-    "network",
-    "cost",
-    "movement",
-)
-LAST = ("data", "settings")
+FILES = {
+    "summary": "record.summary",
+    "plan": "record.plan",
+    "learning": "learning",
+    "confusion": "record.confusion",
+    "classes": "record.classes",
+    "calibration": "record.calibration",
+    "mistakes": "mistakes",
+    "saliency": "saliency.chapter",
+    "shortcuts": "saliency.shortcut_chapter",
+    "filters": "filters",
+    "feature-maps": "feature_maps",
+    "channels": "channels",
+    "embedding": "embedding.chapter",
+    "robustness": "robustness",
+    "network": "network",
+    "data": "record.data",
+    "settings": "record.settings",
+}
 RECORDED = ("summary", "plan", "confusion", "classes", "data", "settings")  # in no time: the network is not asked
-
-
-@cache
-def chapter_names() -> tuple[str, ...]:
-    """Return the names of all chapters that files of this room register, in the order of a report."""
-    room = Path(explain.__path__[0])
-    for file in sorted(room.rglob("*.py")):
-        parts = file.relative_to(room).with_suffix("").parts
-        import_module(".".join([explain.__name__, *(part for part in parts if part != "__init__")]))
-    others = sorted({*CHAPTERS} - {*ORDER, *LAST})
-    return tuple(name for name in (*ORDER, *others, *LAST) if name in CHAPTERS)
 
 
 def chosen_names(only: Sequence[str] | None) -> tuple[str, ...]:
@@ -52,19 +38,21 @@ def chosen_names(only: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         SettingsError: There is no such chapter; the message names the nearest.
     """
-    known = chapter_names()
     for name in only or ():
-        CHAPTERS[name]
-    return tuple(name for name in known if not only or name in only)
+        if name not in FILES:
+            guess = nearest(name, FILES)
+            hint = f"did you mean '{guess}'? " if guess else ""
+            raise SettingsError("unknown chapter", where=name, fix=f"{hint}Known: {', '.join(FILES)}")
+    return tuple(name for name in FILES if not only or name in only)
 
 
 def write_chapter(name: str, subject: Subject, effort: Effort) -> Chapter:
     """Return a chapter by its name.
 
     Raises:
-        StriateError: There is no such chapter, or nothing of this kind to show of this subject.
+        StriateError: There is nothing of this kind to show of this subject.
     """
-    chapter_names()
+    import_module(f"striate.explain.{FILES[name]}")  # where it is registered; others are not needed
     return CHAPTERS[name](subject, effort)
 
 

@@ -55,12 +55,12 @@ def _seconds(job: Job) -> float:
 
 
 def _write(job: Job, until: float) -> Path:
-    from striate.explain.chapters import chapter_names
+    from striate.explain.chapters import chosen_names
     from striate.explain.report.making import Made, make_within
     from striate.explain.report.page import NAME, Page, write_page
 
     page = Page(subject_of(job))
-    for name, made in make_within(page.subject, chapter_names(), until):
+    for name, made in make_within(page.subject, chosen_names(None), until):
         if isinstance(made, Made):
             page.sections[name] = made.section
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from striate.core.errors import StriateError
 from striate.core.paths import to_type
-from striate.explain.chapters import chapter_names
+from striate.explain.chapters import FILES
 from striate.explain.record.texts import part_text
 from striate.explain.report.markup import Content, Markup, escaped, named, tag, wide
 from striate.explain.subject import Subject
@@ -80,7 +80,7 @@ def report_key(subject: Subject) -> str:
 def page_text(page: Page, kept: Mapping[str, Markup], explained: object) -> Markup:
     """Return the whole document."""
     there = {**kept, **page.sections}
-    names = chapter_names()
+    names = list(FILES)
     sections = {name: there[name] for name in names if name in there}
     left_out = [name for name in names if name not in there]
     style = _style()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from striate.explain.chapter import CHAPTERS, Chapter
 from striate.explain.chapters import RECORDED, chosen_names, most_important_first
 from striate.explain.report import after_training, making
 from striate.explain.report.making import Made, make_within
+from striate.runs.spent import Spent
 from striate.training.job import Job, prepare, resume
 
 from .page_reader import check_page
@@ -172,7 +174,7 @@ def test_a_time_budget_leaves_what_is_left_of_it(tmp_path, monkeypatch):
             return 97.0
 
     class Finished:
-        started = 0.0
+        run = SimpleNamespace(spent=Spent(0.0))
         budget = Budget()
 
     monkeypatch.setattr(after_training.clock, "now", lambda: 97.0)

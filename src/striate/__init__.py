@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from striate.version import __version__
 
 if TYPE_CHECKING:
-    from striate.api import Prediction, Predictor, Run, load, resume, train
+    from striate.api import Prediction, Predictor, Run, load, resume, style, train
 
-__all__ = ["Prediction", "Predictor", "Run", "__version__", "load", "resume", "train"]
+__all__ = ["Prediction", "Predictor", "Run", "__version__", "load", "resume", "style", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,9 @@
-"""The Python interface: `striate.train` and `striate.load`."""
+"""The Python interface: `striate.train`, `striate.load`, `striate.style`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from striate.core import clock
 from striate.core.errors import SettingsError
@@ -15,7 +15,12 @@ from striate.recipes import RECIPES
 from striate.runs.folder import Run
 from striate.training import job as jobs
 
-__all__ = ["Prediction", "Predictor", "Run", "load", "resume", "train"]
+if TYPE_CHECKING:
+    from striate.style.transfer import style
+else:
+    from striate import style  # the room, which can be called
+
+__all__ = ["Prediction", "Predictor", "Run", "load", "resume", "style", "train"]
 
 
 def train(

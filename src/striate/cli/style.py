@@ -45,7 +45,8 @@ def _command(
     """
     parsed = StyleSettings.parse(settings, where="options")
     if not 0 <= previews < parsed.steps:
-        raise SettingsError(f"--previews {previews}: 0 or more, and fewer than --steps", where="--previews")
+        what = f"--previews {previews}: 0 or more, and fewer than --steps ({parsed.steps})"
+        raise SettingsError(what, where="--previews", fix="--previews 3")
     with importing():
         from striate.cli.output import require_free, stderr
         from striate.cli.reading import reading_shown
@@ -172,7 +173,7 @@ def _report(result: StyleResult, path: Path, previews: list[str], as_json: bool)
     from striate.cli.output import peak_memory_gib, print_json, stdout
     from striate.core.duration import duration
 
-    first, last = result.losses[0], result.losses[-1]
+    first, last = result.losses[0], result.final
     name, reason = result.network
     if as_json:
         height, width, channels = result.picture.shape

@@ -18,7 +18,7 @@ class StyleSettings(Settings):
     verb: ClassVar[str] = "style"
 
     size: int = Field(256, ge=LEAST_SIDE, le=MAX_SIDE, description="Longer side of both pictures in pixels")
-    steps: int = Field(200, ge=1, le=100_000, description="Steps of the optimizer")
+    steps: int = Field(100, ge=1, le=100_000, description="Steps of the optimizer")
     network: str | None = Field(
         None,
         description="vgg19, lite0, a file of VGG-19's weights, a run or a model file; off: VGG-19 where its weights "
@@ -32,6 +32,6 @@ class StyleSettings(Settings):
     style_weight: float = Field(100.0, ge=0, le=1e6, description="Weight of the style")
     tv_weight: float = Field(5.0, ge=0, le=1e6, description="Weight of the total variation, which keeps noise away")
     init: Literal["content", "noise"] = Field("content", description="What to begin from")
-    optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="How the picture is looked for")
+    optimizer: Literal["adam", "lbfgs"] = Field("adam", description="How the picture is looked for")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the noise to begin from")

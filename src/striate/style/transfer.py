@@ -40,7 +40,9 @@ class StyleResult:
 
     Args:
         picture: uint8 H W C.
-        losses: Of the picture that the search began from, and of that after each step.
+        losses: Of the picture that the search began from, and of that after each step, before its values are brought
+            to whole numbers of 0 … 255.
+        final: Of the picture as it is.
         network: The network's name and why it was chosen.
         content_layer, style_layers: What said what content and style are.
         memory: Bytes that were expected to be taken.
@@ -50,6 +52,7 @@ class StyleResult:
 
     picture: Pixels
     losses: tuple[Losses, ...]
+    final: Losses
     network: tuple[str, str]
     content_layer: str
     style_layers: tuple[str, ...]
@@ -154,6 +157,12 @@ class Transfer:
         pixels: Pixels = picture.round().byte().permute(1, 2, 0).cpu().numpy()
         return pixels
 
+    def measure(self) -> Losses:
+        """Return the losses of the picture as `picture` returns it."""
+        with torch.no_grad(), evaluating(self.network.model):
+            parts = self.objective.losses(_to_tensor(self.picture(), self.network.device))
+        return Losses(*torch.stack(parts).tolist())
+
     def _evaluate(self, point: Tensor) -> tuple[float, Tensor]:
         point = point.detach().requires_grad_()
         picture = self.canvas.picture(point)
@@ -193,6 +202,7 @@ class Prepared:
         return StyleResult(
             picture=transfer.picture(),
             losses=tuple(transfer.losses),
+            final=transfer.measure(),
             network=(network.name, network.reason),
             content_layer=network.content,
             style_layers=network.style,

@@ -29,7 +29,7 @@ from striate.style.network import StyleNetwork
 from striate.style.pictures import Source, open_source, pixels_at, size_at
 from striate.style.settings import StyleSettings
 
-OUTSIDE = 10.0  # weight of values that no picture can have
+OUTSIDE = 1000.0  # weight of values that no picture can have: those cut off at the end would have held the style too
 NOISE = 0.1  # standard deviation of the noise to begin from, around grey
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 

@@ -29,7 +29,7 @@ class StyleSettings(Settings):
         None, description="Stages or layers of the style, with commas; off: relu1_1 … relu5_1, or the first five stages"
     )
     content_weight: float = Field(1.0, ge=0, le=1e6, description="Weight of the content")
-    style_weight: float = Field(100.0, ge=0, le=1e6, description="Weight of the style")
+    style_weight: float = Field(200.0, ge=0, le=1e6, description="Weight of the style")
     tv_weight: float = Field(5.0, ge=0, le=1e6, description="Weight of the total variation, which keeps noise away")
     init: Literal["content", "noise"] = Field("content", description="What to begin from")
     optimizer: Literal["adam", "lbfgs"] = Field("adam", description="How the picture is looked for")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 import striate
 from striate.core.settings import TrainSettings
@@ -71,9 +73,34 @@ def draw_recipes() -> None:
     save_figure(reproduction_figure(list(rows.values())), IMAGES / "reproduction.png")
 
 
+def draw_style() -> None:
+    """Write the style picture of docs/style.md, a mosaic of the cells nearest to random points, and what it makes."""
+    rng, side, count = np.random.default_rng(3), 256, 150
+    points = rng.random((count, 2)) * side
+    rows, columns, _ = np.mgrid[:side, :side, :1]
+    distances = np.hypot(rows - points[:, 0], columns - points[:, 1])  # H W points
+    nearest, next_nearest = np.moveaxis(np.partition(distances, 1)[..., :2], 2, 0)
+    paints = np.array([[20, 50, 110], [235, 180, 40], [190, 40, 40], [240, 225, 190], [30, 120, 130], [90, 30, 80]])
+    mosaic = paints[rng.integers(0, len(paints), count)][distances.argmin(2)]
+    mosaic[next_nearest - nearest < 2] = 15
+    Image.fromarray(mosaic.astype(np.uint8)).quantize(8).save(IMAGES / "mosaic.png", optimize=True)
+    photograph = load_sample_image("china.jpg")  # H W C
+    painted = striate.transfer_style(photograph, IMAGES / "mosaic.png", network="lite0", device="cpu").picture
+    height = len(painted)
+    row = [Image.fromarray(photograph), Image.fromarray(mosaic.astype(np.uint8)), Image.fromarray(painted)]
+    scaled = [picture.resize((round(picture.width * height / picture.height), height)) for picture in row]
+    sheet = Image.new("RGB", (sum(picture.width for picture in scaled) + 16, height), "white")
+    left = 0
+    for picture in scaled:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + 8
+    sheet.save(IMAGES / "style.jpg", quality=90)
+
+
 def main() -> None:
     """Draw all of them: the pages say which is which."""
     draw_digit()
+    draw_style()
     draw_learning()
     draw_network()
     draw_recipes()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from striate.version import __version__
 
 if TYPE_CHECKING:
-    from striate.api import Prediction, Predictor, Run, chapters, load, resume, train
+    from striate.api import Prediction, Predictor, Run, chapters, load, resume, train, transfer_style
 
-__all__ = ["Prediction", "Predictor", "Run", "__version__", "chapters", "load", "resume", "train"]
+__all__ = ["Prediction", "Predictor", "Run", "__version__", "chapters", "load", "resume", "train", "transfer_style"]
 
 
 def __getattr__(name: str) -> Any:

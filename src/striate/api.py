@@ -1,4 +1,4 @@
-"""The Python interface: `striate.train`, `striate.load` and `striate.chapters`."""
+"""The Python interface: `striate.train`, `striate.load`, `striate.chapters` and `striate.transfer_style`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from striate.explain.first_batch import save_first_batch
 from striate.explain.report import after_training
 from striate.recipes import RECIPES
 from striate.runs.folder import Run
+from striate.style.transfer import transfer_style
 from striate.training import job as jobs
 from striate.training.job import Job
 
-__all__ = ["Prediction", "Predictor", "Run", "chapters", "load", "resume", "train"]
+__all__ = ["Prediction", "Predictor", "Run", "chapters", "load", "resume", "train", "transfer_style"]
 
 
 def train(

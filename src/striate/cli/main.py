@@ -37,6 +37,7 @@ app.command("striate.cli.data:app", name="data", help="List, show, check and fet
 app.command("striate.cli.recipes:recipes", name="recipes", help="List the documents' systems.")
 app.command("striate.cli.recipes:reproduce", name="reproduce", help="Run the documents' systems beside ours.")
 app.command("striate.cli.convolve:command", name="convolve", help="Draw how a kernel or pooling window slides.")
+app.command("striate.cli.style:command", name="style", help="Paint one picture in the style of another.")
 app.command("striate.cli.doctor:command", name="doctor", help="Say what this machine has and what is missing.")
 app.command("striate.cli.demo:command", name="demo", help="Train on the embedded digits, and say what to do next.")
 

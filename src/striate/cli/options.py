@@ -1,4 +1,4 @@
-"""The options of `striate train`, derived from the settings: each is declared once, in core/settings.py."""
+"""The options of `striate train` and `striate style`, derived from their settings: each is declared once."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from pydantic.fields import FieldInfo
 
 from striate.core.config_file import read_config
 from striate.core.paths import user_path
-from striate.core.settings import GROUPS, TrainSettings, override
+from striate.core.settings import GROUPS, Settings, TrainSettings, override
 
 SHORT = {"batch_size": "-b"}
 
 
-def setting_parameters() -> list[inspect.Parameter]:
+def setting_parameters(kind: type[Settings] = TrainSettings) -> list[inspect.Parameter]:
     """Return one keyword parameter per setting, None where it is not given, grouped and with help."""
     parameters = []
-    for name, field in TrainSettings.model_fields.items():
-        group = next((title for title, part in GROUPS.items() if name in part.model_fields), "Run")
+    rest = "Run" if kind is TrainSettings else "Settings"
+    for name, field in kind.model_fields.items():
+        titles = (title for title, part in GROUPS.items() if issubclass(kind, part) and name in part.model_fields)
+        group = next(titles, rest)
         flag = f"--{name.replace('_', '-')}"
         parameter = Parameter(
             name=[flag, SHORT[name]] if name in SHORT else [flag],
@@ -36,11 +38,11 @@ def setting_parameters() -> list[inspect.Parameter]:
     return parameters
 
 
-def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command every setting as an option; it receives those that were given as **settings."""
+def with_settings(function: Callable[..., Any], kind: type[Settings] = TrainSettings) -> Callable[..., Any]:
+    """Give a command every setting of a kind as an option; it receives those that were given as **settings."""
     signature = inspect.signature(function, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    parameters = [*own, *setting_parameters()]
+    parameters = [*own, *setting_parameters(kind)]
     names = {p.name for p in own}
 
     def command(*args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -46,6 +46,7 @@ class Settings(BaseModel):
     """A frozen group of settings; an unknown key, a wrong type or a value out of range is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    verb: ClassVar[str] = "train"  # whose --help lists them
 
     @field_validator("*", mode="before")
     @classmethod
@@ -71,9 +72,8 @@ class Settings(BaseModel):
             return cls.model_validate({spelled[key]: value for key, value in values.items()})
         except ValidationError as error:
             lines = [_explain(cls, problem) for problem in error.errors()]
-            raise SettingsError(
-                "; ".join(lines), where=where, fix="'striate train --help' lists the settings"
-            ) from None
+            fix = f"'striate {cls.verb} --help' lists the settings"
+            raise SettingsError("; ".join(lines), where=where, fix=fix) from None
 
     def with_values(self, **values: Any) -> Self:
         """Return a copy with some values replaced, validated again."""

@@ -28,7 +28,7 @@ def finishing_the_step(run: Run) -> Iterator[None]:
         # not print: the handler may have interrupted one
         os.write(2, b"\nstopping after this step; again: at once\n")
 
-    with _handling(stop):
+    with handling(stop):
         yield
 
 
@@ -39,7 +39,7 @@ def at_once(run: Run) -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         raise _stopped(run, number, "stopped while measuring; the training is done and saved")
 
-    with _handling(stop):
+    with handling(stop):
         yield
 
 
@@ -48,7 +48,8 @@ def _stopped(run: Run, number: int, what: str) -> Interrupted:
 
 
 @contextmanager
-def _handling(stop: signal._HANDLER) -> Iterator[None]:
+def handling(stop: signal._HANDLER) -> Iterator[None]:
+    """Let `stop` answer Ctrl-C and SIGTERM for a while; only the main thread can ask for that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

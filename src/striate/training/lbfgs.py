@@ -6,7 +6,7 @@ torch's own class and SciPy's function import for longer than most of our heads 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
@@ -34,6 +34,19 @@ def minimise(
             rounding hides any further decrease.
         most: Steps at most.
     """
+    point = start
+    for reached in descent(evaluate, start, inverse, tolerance=tolerance, most=most):
+        point = reached
+    return point
+
+
+def descent(
+    evaluate: Callable[[Tensor], tuple[float, Tensor]], start: Tensor, inverse: Tensor, *, tolerance: float, most: int
+) -> Iterator[Tensor]:
+    """Yield where each step of `minimise` leads; the value there is the last that was evaluated.
+
+    Of a function that is not convex it finds a place from which no step leads further down. Arguments as in `minimise`.
+    """
     point, (value, gradient) = start, evaluate(start)
     pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=PAIRS)  # step, change of the gradient, 1 / their product
     for _ in range(most):
@@ -54,7 +67,7 @@ def minimise(
         product = _dot(step, change)
         if product > 0:  # rounding may hide the curvature of a very short step
             pairs.append((step, change, 1 / product))
-    return point
+        yield point
 
 
 def _direction(gradient: Tensor, inverse: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> Tensor:

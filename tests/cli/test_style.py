@@ -71,9 +71,8 @@ def test_json_says_all_of_it_and_python_gives_the_same_picture(here: Path, capsy
     assert told["last"]["style"] < told["first"]["style"]
     assert told["previews"] == ["new-step-0001.png", "new-step-0003.png"]
     assert all(Path(preview).is_file() for preview in told["previews"])
-    result = striate.transfer_style(
-        "photo.png", "painting.png", network="m.safetensors", size=40, steps=4, device="cpu"
-    )
+    options = {"network": "m.safetensors", "size": 40, "steps": 4, "device": "cpu"}
+    result = striate.transfer_style("photo.png", "painting.png", **options)
     assert np.array_equal(result.picture, pixels("new.png"))
     assert result.final.style == told["last"]["style"]
     assert (result.content_layer, list(result.style_layers)) == (told["content_layer"], told["style_layers"])

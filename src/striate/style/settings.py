@@ -1,4 +1,4 @@
-"""The settings of a style transfer; options of `striate style` and keywords of `striate.transfer_style` derive from it."""
+"""The settings of a style transfer, from which options of `striate style` and keywords in Python are derived."""
 
 from __future__ import annotations
 

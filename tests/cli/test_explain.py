@@ -38,7 +38,7 @@ def test_figures_are_written_and_what_was_found_is_printed(own_run, capsys):
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["summary", "plan", "confusion", "report"]
     for name in ("summary-answers", "confusion-matrix"):
         file = own_run / "figures" / f"{name}.png"
-        assert f"            {file}" in lines
+        assert f"              {file}" in lines
         with Image.open(file) as image:
             assert min(image.size) > 200
     reader = check_page((own_run / "report.html").read_text())

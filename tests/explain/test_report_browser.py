@@ -84,6 +84,17 @@ def test_a_cell_of_the_matrix_leads_to_its_pictures(browser, report):
     context.close()
 
 
+def test_pictures_of_rarer_cells_appear_when_their_number_is_chosen(browser, report):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(report.as_uri())
+    hidden = page.locator(".cell.more")
+    assert hidden.count() > 0
+    assert not hidden.first.is_visible()
+    page.locator(f".matrix a[href='#{hidden.first.get_attribute('id')}']").click()
+    assert hidden.first.is_visible()
+    page.close()
+
+
 def test_a_report_can_be_printed(browser, report):
     context = browser.new_context()
     page = context.new_page()

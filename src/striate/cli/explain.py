@@ -90,7 +90,7 @@ def command(
     if json:
         print_json({"report": str(folder / NAME), "chapters": told})
     else:
-        print(f"report      {folder / NAME}")
+        print(f"report        {folder / NAME}")
     if not page.sections:
         refused += page.refused.values()
     return refused[0].exit_code if refused else 0
@@ -152,10 +152,10 @@ def _tell(made: Made, files: list[Path]) -> None:
 
     chapter, console = made.chapter, stdout()
     number = f"{len(files)} figure{'' if len(files) == 1 else 's'}" if files else "no figure"
-    console.print(f"{chapter.name:<12}{chapter.title}: {number}", markup=False)
+    console.print(f"{chapter.name:<14}{chapter.title}: {number}", markup=False)
     for line in chapter.text:
-        console.print(f"            {line}", markup=False)
+        console.print(f"              {line}", markup=False)
     for file in files:
-        console.print(f"            {file}", markup=False)
+        console.print(f"              {file}", markup=False)
     for warning in chapter.warnings:
         stderr().print(f"warning: {chapter.name}: {warning}", markup=False)

@@ -15,6 +15,7 @@ SIDE = 84  # CSS pixels of a picture's longer side
 PICTURES = {"quick": 160, "full": 480}  # in all
 PER_CELL, PER_RIGHT_CELL = 8, 4
 MOST_CELLS = 120
+FIRST = 6  # cells whose pictures are seen at once; the others appear when their number is chosen
 SHADES = 10
 LONGEST = 24  # letters of a picture's name
 
@@ -37,7 +38,7 @@ def matrix(subject: Subject) -> Markup:
     """Return the matrix; of many classes nothing: the figure shows it, and the pictures follow it."""
     result = subject.evaluation
     multi_label = result.labels.ndim == 2
-    if len(subject.classes) > MOST_NUMBERED and not multi_label:
+    if not _has_numbers(subject):
         return Markup("")
     found = {(cell.row, cell.column): cell for cell in cells(result)}
     linked = shown_cells(subject)
@@ -57,6 +58,10 @@ def matrix(subject: Subject) -> Markup:
     return wide(body, "Confusion matrix")
 
 
+def _has_numbers(subject: Subject) -> bool:
+    return subject.spec.multi_label or len(subject.classes) <= MOST_NUMBERED
+
+
 def _cell(cell: Cell | None, total: int, linked: bool) -> Markup:
     if cell is None:
         return tag("td", "·", class_="empty")
@@ -70,19 +75,20 @@ def _cell(cell: Cell | None, total: int, linked: bool) -> Markup:
 def gallery(subject: Subject, effort: Effort) -> Markup:
     """Return the pictures of each cell: of mistakes the surest, of right answers the least sure."""
     chosen = shown_cells(subject)
-    room = PICTURES[effort]
+    room, first = PICTURES[effort], FIRST if _has_numbers(subject) else len(chosen)
     parts: list[Content] = []
     for number, cell in enumerate(chosen.values()):
         left = len(chosen) - number - 1
         count = min(len(cell.numbers), PER_RIGHT_CELL if cell.is_right else PER_CELL, max(1, room - left))
         room -= count
-        parts.append(_pictures(subject, cell, count))
+        parts.append(_pictures(subject, cell, count, first=number < first))
     if not parts:
         return Markup("")
-    return tag("div", tag("h3", "The pictures, cell by cell"), parts, class_="cells")
+    more = [tag("p", "Those of other cells appear when their number is chosen.")] if len(chosen) > first else []
+    return tag("div", tag("h3", "The pictures, cell by cell"), more, parts, class_="cells")
 
 
-def _pictures(subject: Subject, cell: Cell, count: int) -> Markup:
+def _pictures(subject: Subject, cell: Cell, count: int, first: bool) -> Markup:
     names = subject.classes
     if subject.spec.multi_label:
         said: list[Content] = [named(names[cell.row]), f": {OUTCOMES[cell.column]}"]
@@ -97,7 +103,7 @@ def _pictures(subject: Subject, cell: Cell, count: int) -> Markup:
     heading = tag("h4", said, f": {total:,}{which}")
     back = tag("a", "back to the matrix", href="#confusion", class_="back")
     pictures = [_picture(subject, int(number), words) for number in cell.numbers[:count]]
-    return tag("div", heading, tag("div", pictures, class_="gallery"), back, id=anchor(cell), class_="cell")
+    return tag("div", heading, tag("div", pictures, class_="gallery"), back, id=anchor(cell), class_="cell" if first else "cell more")
 
 
 def _picture(subject: Subject, number: int, words: str) -> Markup:

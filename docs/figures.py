@@ -27,6 +27,8 @@ from striate.recipes.result import measured
 from striate.runs.snapshots import read_snapshots
 
 IMAGES = Path(__file__).parent / "images"
+COLOURS = 256
+SEEN = {"embedding-t-sne-pictures": "embedding", "saliency": "saliency", "channels-stage2": "channels"}
 MOVED = {"rotate": 10, "zoom": 0.1, "shift": 2, "flip": True, "brightness": 0.2, "erase": 0.3}
 
 
@@ -53,6 +55,18 @@ def draw_certainty() -> None:
         run = striate.train("fashion-mnist", out=folder, epochs=1, precision="fp32")
         result = measure(run.path).result
     save_figure(reliability_figure(result), IMAGES / "reliability.png")
+
+
+def draw_seen(run: Path) -> None:
+    """Write of a Fashion-MNIST run the map, the saliency maps and what its channels look for."""
+    for chapter in striate.chapters(run, only=["saliency", "channels", "embedding"]):
+        for plate in chapter.plates:
+            if plate.name in SEEN:
+                path = IMAGES / f"{SEEN[plate.name]}.png"
+                save_figure(plate.figure, path)
+                with Image.open(path) as figure:
+                    few = figure.convert("RGB").quantize(COLOURS)
+                few.save(path, optimize=True)
 
 
 def draw_network() -> None:
@@ -107,6 +121,8 @@ def main() -> None:
     if SOURCES["fashion-mnist"].find(None) is None:
         raise SystemExit("fashion-mnist is not here: set STRIATE_DATA")
     draw_certainty()
+    with TemporaryDirectory() as folder:
+        draw_seen(striate.train("fashion-mnist", out=folder, epochs=2, report=False).path)
     settings = TrainSettings.parse(MOVED)
     save_figure(contact_sheet(open_data("fashion-mnist", settings, 0), settings), IMAGES / "fashion-mnist-sheet.png")
 

@@ -48,8 +48,7 @@ def command(
         from striate.core.errors import DataError
         from striate.core.paths import to_type, user_path
         from striate.data.audit.report import check_data
-        from striate.data.sources import SOURCES
-        from striate.data.sources.registry import locate_folder
+        from striate.data.sources.apart import picture_folder
         from striate.training.transfer_plan import better_side, named_weights, sized
 
     written: list[Path] = []
@@ -57,8 +56,7 @@ def command(
         from striate.explain.check_folder import require_new_folder, write_check
 
         out = user_path(out)
-        folder = None if data.partition(":")[0] in SOURCES else locate_folder(data, parsed.data_dir)[0]
-        require_new_folder(out, folder)
+        require_new_folder(out, picture_folder(data, parsed.data_dir))
     weights = named_weights(parsed)
     report = check_data(data, sized(parsed, weights), lambda splits: better_side(parsed, splits, weights))
     if labels and report.splits is not None:

@@ -38,11 +38,12 @@ def command(
     correction where there are several, and by Tango's interval of the difference.
     """
     with importing():
+        from striate.cli.apart import picture_folders
         from striate.cli.output import print_json, require_free, stderr
         from striate.deploy.compare import compare
 
     if out is not None:
-        require_free(out, (".csv",))
+        require_free(out, (".csv",), picture_folders(None, None, runs))
     comparison = compare([user_path(run) for run in runs], part)
     if out is not None:
         _write(comparison, out)

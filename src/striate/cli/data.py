@@ -51,13 +51,14 @@ def show(
 ) -> None:
     """Show parts, counts, size and statistics of a folder, a table or a data set, and a contact sheet of it."""
     parsed, _ = merge(config, settings)
+    from striate.cli.apart import picture_folders
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout, table
     from striate.cli.reading import reading_shown
     from striate.data.sources import open_data
     from striate.training.plan import make_plan
 
     if figure is not None:
-        require_free(figure, FIGURE_SUFFIXES)
+        require_free(figure, FIGURE_SUFFIXES, picture_folders(data, parsed.data_dir))
     with reading_shown(stderr()):
         splits = open_data(data, parsed, parsed.seed)
     mean, std = splits.train.mean_std()

@@ -87,7 +87,7 @@ def list_folder(root: Path) -> Listing:
     if not root.is_dir():
         raise DataError("is a file, not a folder of pictures", where=root, fix=LAYOUT)
     ignored: list[tuple[str, str]] = []
-    parts = _find_parts(root, ignored)
+    parts = find_parts(root, ignored)
     class_folders = {part: _folders(folder, ignored) for part, folder in parts.items()}
     for part, folder in parts.items():
         loose = _loose_files(folder)
@@ -110,7 +110,7 @@ def list_folder(root: Path) -> Listing:
     return Listing(root, files, {part: [f.name for f in folders] for part, folders in class_folders.items()}, ignored)
 
 
-def _find_parts(root: Path, ignored: list[tuple[str, str]]) -> dict[str, Path]:
+def find_parts(root: Path, ignored: list[tuple[str, str]]) -> dict[str, Path]:
     """Return the folders of train, val and test, or {'': root} where the pictures are not split.
 
     A folder called like a part is one where folders of classes lie in it: 'train' may be a class of vehicles.
@@ -163,7 +163,7 @@ def _folders(folder: Path, ignored: list[tuple[str, str]]) -> list[Path]:
         if is_hidden(path.name):
             ignored.append((str(path), "hidden or system file"))
         elif path.is_dir():
-            if _holds_runs(path):
+            if holds_runs(path):
                 ignored.append((str(path), "run folders of striate"))
             elif _identity(path) in found:
                 ignored.append((str(path), "link to a folder read elsewhere"))
@@ -174,7 +174,7 @@ def _folders(folder: Path, ignored: list[tuple[str, str]]) -> list[Path]:
     return sorted(found.values())
 
 
-def _holds_runs(folder: Path) -> bool:
+def holds_runs(folder: Path) -> bool:
     """Return whether this is where `striate train` put its results, begun inside the folder of pictures."""
     with suppress(OSError), os.scandir(folder) as found:  # one that may not be read is named where it is listed
         places = [folder, *(Path(entry.path) for entry in found if entry.is_dir())]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -19,8 +19,12 @@ from striate.core.settings import GROUPS, TrainSettings, override
 SHORT = {"batch_size": "-b"}
 
 
-def setting_parameters() -> list[inspect.Parameter]:
-    """Return one keyword parameter per setting, None where it is not given, grouped and with help."""
+def setting_parameters(shown: Collection[str] | None = None) -> list[inspect.Parameter]:
+    """Return one keyword parameter per setting, None where it is not given, grouped and with help.
+
+    Args:
+        shown: Those that `--help` lists; all by default.
+    """
     parameters = []
     for name, field in TrainSettings.model_fields.items():
         group = next((title for title, part in GROUPS.items() if name in part.model_fields), "Run")
@@ -30,17 +34,23 @@ def setting_parameters() -> list[inspect.Parameter]:
             help=_help(field),
             group=Group(group, sort_key=list(GROUPS).index(group) if group in GROUPS else -1),
             show_default=False,
+            show=shown is None or name in shown,
         )
         annotation = _optional(str if _is_written(field.annotation) else field.annotation, parameter)
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     return parameters
 
 
-def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command every setting as an option; it receives those that were given as **settings."""
+def with_settings(function: Callable[..., Any], shown: Collection[str] | None = None) -> Callable[..., Any]:
+    """Give a command every setting as an option; it receives those that were given as **settings.
+
+    Args:
+        function: The command.
+        shown: The settings that `--help` lists; all by default. The others are accepted, as a config file's are.
+    """
     signature = inspect.signature(function, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    parameters = [*own, *setting_parameters()]
+    parameters = [*own, *setting_parameters(shown)]
     names = {p.name for p in own}
 
     def command(*args: Any, **kwargs: Any) -> Any:

@@ -87,6 +87,8 @@ def _few_shared(runs: Sequence[Compared], answers: Sequence[Sequence[Answer]], c
     """Return the sentence that says of how many pictures the figures are, why not of all, and what helps."""
     each = ", ".join(f"{len(of_run):,} of {run.name}" for run, of_run in zip(runs, answers, strict=True))
     why = why_apart(runs)
+    if all(run.is_folds for run in runs):  # each holds all of its pictures out
+        return f"all figures are of the {of(count, f'{part} picture')} that all of them have ({each})"
     told = f"all figures are of the {of(count, f'{part} picture')} that all runs share ({each})"
     return f"{told}: {why}; {remedy(runs)}" if why else told
 

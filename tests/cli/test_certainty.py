@@ -123,3 +123,12 @@ def test_the_reliability_diagram_is_drawn_and_never_over_a_file(trained, tmp_pat
         assert min(picture.size) > 300
     assert main(["evaluate", str(run), "--reliability", str(figure)]) == 2
     assert main(["evaluate", str(run), "--reliability", str(tmp_path / "x.txt")]) == 2
+
+
+def test_without_calibration_there_is_no_before(make_spec, save_untrained, picture_folder, capsys) -> None:
+    spec = make_spec(channels=3, side=16, classes=2).model_copy(update={"classes": ("cats", "dogs")})
+    assert main(["evaluate", str(save_untrained(spec)), str(picture_folder(cats=4, dogs=4))]) == 0
+    out = capsys.readouterr().out
+    assert "not calibrated" in out
+    assert "classwise" in out
+    assert "before" not in out

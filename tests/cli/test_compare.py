@@ -101,3 +101,34 @@ def test_runs_on_other_splits_share_what_they_share(runs: list[Path], picture_fo
     err = capsys.readouterr().err
     assert "no test picture" in err
     assert "fix:" in err
+
+
+def test_of_few_shared_pictures_that_is_said_first_and_no_class_is_told(picture_folder, tmp_path: Path, capsys) -> None:
+    folder = picture_folder(cats=40, dogs=40)
+    for seed in ("1", "2"):
+        options = ["--seed", seed, "--test-share", "0.2", "--out", str(tmp_path), "--name", seed, "--quiet"]
+        assert main(["train", str(folder), *QUICK, *options]) == 0
+    capsys.readouterr()
+    runs = [str(tmp_path / "1"), str(tmp_path / "2")]
+    assert main(["compare", *runs]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "so few tell hardly anything" in lines[1]
+    assert "--folds" in lines[1]
+    assert not any("recall" in line for line in lines)
+    assert main(["compare", *runs, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert 0 < result["count"] < 20
+    assert len(result["runs"][0]["per_class"]) == 2
+
+
+def test_where_several_comparisons_outweigh_one_that_is_said() -> None:
+    from striate.cli.compare import _verdict
+    from striate.deploy.comparison import Flip, Pair
+    from striate.evaluation.paired import difference_interval, mcnemar_exact
+
+    flips = [Flip(str(number), "a", "b", "a", gained=True) for number in range(6)]
+    p = mcnemar_exact(0, 6)
+    pair = Pair("x", "the same", flips, 0.06, difference_interval(0, 6, 100), p, 2 * p, 40)
+    told = "\n".join(_verdict(pair, several=True))
+    assert pair.interval[0] > 0
+    assert "not distinguishable: alone it would be, as the interval says" in told

@@ -185,3 +185,15 @@ def test_a_finished_fold_of_data_that_changed_is_not_taken(picture_folder, tmp_p
     capsys.readouterr()
     assert main(options) == 3
     assert "data have changed" in capsys.readouterr().err
+
+
+def test_single_folds_and_the_name_alone_point_to_what_they_came_to(folded, capsys):
+    capsys.readouterr()
+    assert main(["compare", str(folded / "p-fold1"), str(folded / "p-fold2")]) in (0, 3)
+    err = capsys.readouterr().err
+    assert "each fold holds other pictures out" in err
+    assert str(folded / "p-folds") in err
+    assert "--seed" not in err
+    assert main(["compare", str(folded / "p"), str(folded / "p-fold2")]) == 2
+    err = capsys.readouterr().err
+    assert f"fix: name what they came to: {folded / 'p-folds'}" in err

@@ -91,7 +91,7 @@ def test_predict_says_what_it_left_aside_in_a_folder(run: Path, tmp_path: Path, 
     (tmp_path / "c.png").symlink_to("nowhere.png")
     assert main(["predict", str(run), str(tmp_path)]) == 0
     err = capsys.readouterr().err
-    for reason in ("(.heic)", "hidden", "dangling"):
+    for reason in (".heic is not read", "hidden", "dangling"):
         assert reason in err
 
 

@@ -60,7 +60,7 @@ def test_each_application_is_recorded_with_its_row_and_reason(picture_folder, ta
     assert {record.part for record in splits.files if record.status in ("used", "fixed")} == {"train", "val", "test"}
     (note,) = (note for note in splits.notes if "fixes.csv" in note)
     assert note.startswith("1 relabelled, 1 excluded")
-    assert "1 rows change nothing" in note
+    assert note.endswith("; 1 row changes nothing: cats/002.png is cats already")
 
 
 def test_held_out_parts_are_drawn_from_the_corrected_labels(picture_folder, table) -> None:

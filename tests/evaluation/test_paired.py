@@ -13,7 +13,14 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import binom, binomtest, multinomial
 
 from striate.evaluation.metrics import Z_95
-from striate.evaluation.paired import difference_interval, holm, mcnemar_exact, pictures_needed
+from striate.evaluation.paired import (
+    difference_interval,
+    exact_interval,
+    holm,
+    mcnemar_exact,
+    pictures_needed,
+    score_interval,
+)
 
 quick = settings(deadline=None, max_examples=60)
 counts = st.integers(0, 300)
@@ -58,7 +65,7 @@ def test_holm_rejects_what_his_step_down_procedure_rejects(p_values, level):
 
 
 def test_the_interval_is_the_published_one():
-    low, high = difference_interval(lost=ONLY_AFTER, gained=ONLY_BEFORE, count=PATIENTS)
+    low, high = score_interval(lost=ONLY_AFTER, gained=ONLY_BEFORE, count=PATIENTS)
     assert (low, high) == (pytest.approx(-0.1240, abs=5e-5), pytest.approx(-0.0054, abs=5e-5))
 
 
@@ -77,7 +84,7 @@ def test_the_interval_ends_where_the_score_test_begins_to_reject(lost, gained, c
         deviation = math.sqrt((2 * share + difference - difference**2) / count)
         return ((gained - lost) / count - difference) / deviation
 
-    low, high = difference_interval(lost, gained, count)
+    low, high = score_interval(lost, gained, count)
     observed = (gained - lost) / count
     assert low == pytest.approx(brentq(lambda d: score(d) - Z_95, -0.9, observed), abs=1e-5)
     assert high == pytest.approx(brentq(lambda d: score(d) + Z_95, observed, 0.9), abs=1e-5)
@@ -87,9 +94,9 @@ def test_the_interval_ends_where_the_score_test_begins_to_reject(lost, gained, c
 @given(counts, counts, counts)
 def test_the_interval_holds_what_was_observed_and_turns_round_with_the_runs(lost, gained, same):
     count = lost + gained + same
-    low, high = difference_interval(lost, gained, count)
+    low, high = score_interval(lost, gained, count)
     assert -1 <= low <= high <= 1
-    other_low, other_high = difference_interval(gained, lost, count)
+    other_low, other_high = score_interval(gained, lost, count)
     assert (other_low, other_high) == (pytest.approx(-high, abs=1e-9), pytest.approx(-low, abs=1e-9))
     if count:
         assert low - 1e-12 <= (gained - lost) / count <= high + 1e-12
@@ -97,9 +104,9 @@ def test_the_interval_holds_what_was_observed_and_turns_round_with_the_runs(lost
 
 def test_where_no_picture_differs_the_interval_is_still_not_a_point():
     expected = Z_95**2 / (200 + Z_95**2)
-    assert difference_interval(0, 0, 200) == (pytest.approx(-expected), pytest.approx(expected))
-    assert difference_interval(0, 0, 0) == (-1, 1)
-    assert difference_interval(0, 9, 9)[1] == 1
+    assert score_interval(0, 0, 200) == (pytest.approx(-expected), pytest.approx(expected))
+    assert score_interval(0, 0, 0) == (-1, 1)
+    assert score_interval(0, 9, 9)[1] == 1
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0.02, 0.08), (0.1, 0.1), (0.15, 0.05)])
@@ -110,7 +117,7 @@ def test_the_interval_covers_the_truth_in_about_95_of_100_cases(lost, gained):
         for b in range(count + 1 - a):
             chance = multinomial.pmf([a, b, count - a - b], count, [lost, gained, 1 - lost - gained])
             if chance > 1e-9:
-                low, high = difference_interval(a, b, count)
+                low, high = score_interval(a, b, count)
                 covered += chance * (low <= gained - lost <= high)
     assert 0.93 < covered < 0.98
 
@@ -132,3 +139,37 @@ def test_more_pictures_are_needed_for_smaller_differences_and_none_tell_no_diffe
     assert pictures_needed(10, 20, 1000) == pictures_needed(20, 10, 1000)
     assert pictures_needed(7, 7, 100) is None
     assert pictures_needed(0, 0, 0) is None
+
+
+@quick
+@given(counts, counts, st.integers(0, 500))
+def test_the_interval_leaves_zero_out_exactly_where_the_exact_test_rejects(lost, gained, others):
+    low, high = difference_interval(lost, gained, lost + gained + others)
+    assert (low > 0 or high < 0) == (mcnemar_exact(lost, gained) < 0.05)
+
+
+@pytest.mark.parametrize("differing", range(80))
+def test_interval_and_test_agree_on_every_small_count(differing):
+    for gained in range(differing + 1):
+        low, high = difference_interval(differing - gained, gained, differing + 3)
+        assert (low > 0 or high < 0) == (mcnemar_exact(differing - gained, gained) < 0.05)
+
+
+@quick
+@given(counts, counts, st.integers(1, 500))
+def test_the_interval_holds_the_score_interval_and_scipys_exact_one(lost, gained, others):
+    count = lost + gained + others
+    low, high = difference_interval(lost, gained, count)
+    score = score_interval(lost, gained, count)
+    assert low <= score[0] <= (gained - lost) / count <= score[1] <= high
+    if lost + gained:
+        share = binomtest(gained, lost + gained).proportion_ci(0.95, "exact")
+        exact = [(2 * end - 1) * (lost + gained) / count for end in share]
+        assert exact_interval(lost, gained, count) == pytest.approx(exact, abs=1e-9)
+        assert low <= exact[0] + 1e-9
+        assert high >= exact[1] - 1e-9
+
+
+def test_where_no_picture_differs_the_interval_says_how_little_is_known():
+    assert difference_interval(0, 0, 200) == score_interval(0, 0, 200)
+    assert difference_interval(0, 0, 0) == (-1, 1)

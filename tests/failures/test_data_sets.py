@@ -61,7 +61,7 @@ def test_d04_one_class_is_none(refused, picture_folder) -> None:
 
 def test_d05_empty_classes_are_all_named_and_the_remedy_works(refused, trained, picture_folder) -> None:
     root = picture_folder(cats=12, dogs=12, elks=0, gnus=0)
-    err = refused(["train", root], 3, "elks, gnus", f"{root}:cats,dogs")
+    err = refused(["train", root], 3, "\n  elks\n  gnus\n", f"{root}:cats,dogs")
     assert "dogs, elks" not in err
     run, _ = trained(root, data=f"{root}:cats,dogs")
     assert json.loads((run / "config.json").read_text())["data"] == f"{root}:cats,dogs"

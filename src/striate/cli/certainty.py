@@ -39,7 +39,8 @@ def accepted_line(result: Evaluation) -> str | None:
 def certainty_lines(result: Evaluation) -> list[str]:
     """Return all that is told of a part: figures before and after, what is accepted, what looks unknown."""
     lines = [calibration_line(result)]
-    for name, figures in (("before", result.before), ("after", result.after)):
+    first = "" if result.after is None else "before"
+    for name, figures in ((first, result.before), ("after", result.after)):
         if figures is not None:
             lines.append(
                 f"  {name:<8} classwise {figures.classwise_ece:.4f}, Brier score {figures.brier:.4f}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 
 from striate.cli.imports import importing
 from striate.cli.options import merge, with_settings
+from striate.core.settings import DataSettings
 
 if TYPE_CHECKING:
     from striate.data.audit.finding import Finding
@@ -17,9 +19,16 @@ if TYPE_CHECKING:
 
 EXAMPLES = 3  # cases of a finding that are shown
 SHOWN = {"suspected-labels": 10}
+# what decides which pictures there are and how they are read; the rest says how a network learns from them (--labels)
+READ = {*DataSettings.model_fields, "model", "pretrained", "device", "seed"} - {
+    "crop",
+    "normalize",
+    "views",
+    "views_below",
+}
 
 
-@with_settings
+@partial(with_settings, shown=READ)
 def command(
     data: Annotated[str, Parameter(help="A folder of pictures, a table of them, or a data set by name.")],
     /,
@@ -40,7 +49,7 @@ def command(
     """Check a data set before training: what cannot be read, is there twice, leaks from part to part, looks wrong.
 
     No picture is touched. Exit code 3 where training could not start, with --strict also where its figures would be
-    false; else 0.
+    false; else 0. The other options of striate train are accepted, too: they say how --labels learns.
     """
     parsed, _ = merge(config, settings)
     with importing():
@@ -48,8 +57,7 @@ def command(
         from striate.core.errors import DataError
         from striate.core.paths import to_type, user_path
         from striate.data.audit.report import check_data
-        from striate.data.sources import SOURCES
-        from striate.data.sources.registry import locate_folder
+        from striate.data.sources.apart import picture_folder
         from striate.training.transfer_plan import better_side, named_weights, sized
 
     written: list[Path] = []
@@ -57,8 +65,7 @@ def command(
         from striate.explain.check_folder import require_new_folder, write_check
 
         out = user_path(out)
-        folder = None if data.partition(":")[0] in SOURCES else locate_folder(data, parsed.data_dir)[0]
-        require_new_folder(out, folder)
+        require_new_folder(out, picture_folder(data, parsed.data_dir))
     weights = named_weights(parsed)
     report = check_data(data, sized(parsed, weights), lambda splits: better_side(parsed, splits, weights))
     if labels and report.splits is not None:
@@ -98,6 +105,8 @@ def _show(report: Report, written: Sequence[Path]) -> None:
         )
         fates = ", ".join(f"{count:,} {status}" for status, count in report.counts().items())
         console.print(f"files      {fates}", markup=False)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False)
     if report.findings:
         rows = [[finding.level, finding.kind, "\n".join(_told(finding))] for finding in report.findings]
         console.print()

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from striate.deploy.comparison import Comparison, Contestant, Pair
 
 SHOWN = 10  # pictures that flipped, of each kind
+FEW = 20  # pictures, under which the figures of single classes tell nothing
+TOO_FEW = (
+    "so few tell hardly anything: compare with --folds of both, or give both the same folder test/ "
+    "(figures by class: --json)"
+)
 _ELSEWHERE = frozenset({"model", "pretrained", "epochs", "img_size"})  # settings told in lines of their own
 _COLUMNS = ["run", "against", "change", "path", "label", "prediction", "prediction of the other"]
 
@@ -35,14 +40,16 @@ def command(
     """Compare runs on the same pictures: settings that differ, figures side by side, and whether one is better.
 
     Pictures are matched by name and content. A further run is told from the first by McNemar's exact test, with Holm's
-    correction where there are several, and by Tango's interval of the difference.
+    correction where there are several, and by an interval of the difference that leaves 0 out exactly where
+    that test alone, without correction, tells them apart.
     """
     with importing():
+        from striate.cli.apart import picture_folders
         from striate.cli.output import print_json, require_free, stderr
         from striate.deploy.compare import compare
 
     if out is not None:
-        require_free(out, (".csv",))
+        require_free(out, (".csv",), picture_folders(None, None, runs))
     comparison = compare([user_path(run) for run in runs], part)
     if out is not None:
         _write(comparison, out)
@@ -78,10 +85,14 @@ def _show(comparison: Comparison) -> None:
     from striate.cli.output import one_line, stdout
 
     console = stdout()
-    console.print(f"{_shared(comparison)}\n", markup=False)
-    console.print(_facts(comparison))
+    console.print(_shared(comparison), markup=False)
+    if comparison.count < FEW:
+        console.print(f"           {TOO_FEW}", markup=False)
     console.print()
-    console.print(_classes(comparison))
+    console.print(_facts(comparison))
+    if comparison.count >= FEW:
+        console.print()
+        console.print(_classes(comparison))
     for pair in comparison.pairs:
         console.print(f"\n{one_line(pair.name)} against {one_line(comparison.runs[0].name)}", markup=False)
         for line in _verdict(pair, several=len(comparison.pairs) > 1):
@@ -201,8 +212,12 @@ def _verdict(pair: Pair, several: bool) -> list[str]:
 
 
 def _conclusion(pair: Pair) -> str:
+    from striate.evaluation.paired import LEVEL
+
     if pair.distinguishable:
         return "distinguishable"
+    if pair.p < LEVEL:
+        return "not distinguishable: alone it would be, as the interval says, but there are several comparisons"
     if pair.needed is None:
         return "not distinguishable: equally many right"
     needed = float(f"{pair.needed:.2g}")  # from counts as small as these

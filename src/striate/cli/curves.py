@@ -28,11 +28,12 @@ def command(
     """
     if not 0 < accuracy <= 1:
         raise SettingsError(f"--accuracy {accuracy:g}: above 0 and up to 1", where="--accuracy", fix="--accuracy 0.9")
+    from striate.cli.apart import picture_folders
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stdout, table
     from striate.explain.curves import curves_figure, read_curves
 
     if figure is not None:
-        require_free(figure, FIGURE_SUFFIXES)
+        require_free(figure, FIGURE_SUFFIXES, picture_folders(None, None, runs))
     curves = read_curves(user_path(run) for run in runs)
     if figure is not None:
         from striate.explain.drawing import save_figure

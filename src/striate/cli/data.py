@@ -51,15 +51,19 @@ def show(
 ) -> None:
     """Show parts, counts, size and statistics of a folder, a table or a data set, and a contact sheet of it."""
     parsed, _ = merge(config, settings)
+    from striate.cli.apart import picture_folders
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout, table
     from striate.cli.reading import reading_shown
     from striate.data.sources import open_data
     from striate.training.plan import make_plan
+    from striate.training.transfer_plan import better_side, named_weights, sized
 
     if figure is not None:
-        require_free(figure, FIGURE_SUFFIXES)
+        require_free(figure, FIGURE_SUFFIXES, picture_folders(data, parsed.data_dir))
+    weights = named_weights(parsed)
     with reading_shown(stderr()):
-        splits = open_data(data, parsed, parsed.seed)
+        splits = open_data(data, sized(parsed, weights), parsed.seed)
+    trained_at = better_side(parsed, splits, weights)
     mean, std = splits.train.mean_std()
     counts = {name: part.class_counts() for name, part in splits.parts().items()}
     if figure is not None:
@@ -75,6 +79,7 @@ def show(
             {
                 "name": splits.name,
                 "shape": shape,
+                "trained_at": trained_at or min(shape[1:]),
                 "mean": mean,
                 "std": std,
                 "multi_label": splits.multi_label,
@@ -86,7 +91,8 @@ def show(
         return
     console = stdout()
     channels, height, width = splits.train.input_shape
-    console.print(f"{splits.name}: {height}×{width} {'grey' if channels == 1 else 'colour'}", markup=False)
+    read = "" if trained_at is None else f"; training with these options reads them at {trained_at}×{trained_at}"
+    console.print(f"{splits.name}: {height}×{width} {'grey' if channels == 1 else 'colour'}{read}", markup=False)
     console.print(f"mean {_numbers(mean)}, std {_numbers(std)} of the training part, pixels 0 … 1")
     for note in splits.notes:
         console.print(f"note: {note}", markup=False)

@@ -45,15 +45,16 @@ def command(
     of single answers that are right (Hamming), macro and micro F1, and each class's average precision.
     """
     with importing():
+        from striate.cli.apart import picture_folders
         from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr, stdout
         from striate.cli.reading import reading_shown
         from striate.deploy.measure import measure, write_predictions
 
-    if predictions is not None:
-        require_free(predictions, (".csv",))
-    for file in (figure, reliability):
+    written = {predictions: (".csv",), figure: FIGURE_SUFFIXES, reliability: FIGURE_SUFFIXES}
+    pictures = picture_folders(data, data_dir, [run]) if any(written) else []
+    for file, suffixes in written.items():
         if file is not None:
-            require_free(file, FIGURE_SUFFIXES)
+            require_free(file, suffixes, pictures)
     with reading_shown(stderr()):
         measured = measure(run, data, part, data_dir, device, skip_bad)
     if predictions is not None:

@@ -47,8 +47,10 @@ def command(
     named on stderr, and the exit code is that of its error.
     """
     with importing():
+        from striate.cli.apart import picture_folders
         from striate.cli.output import print_json, stderr
         from striate.cli.reading import reading_shown
+        from striate.data.sources.apart import require_apart
         from striate.deploy.explaining import open_subject
         from striate.explain.chapters import chosen_names
         from striate.explain.report.making import make
@@ -56,6 +58,10 @@ def command(
 
     names = chosen_names(only)
     path, console = user_path(run), stderr()
+    folder = _folder(path) if out is None else user_path(out)
+    if folder != path:
+        given = [one for one in images or [] if one.is_dir()]
+        require_apart(folder, [*given, *picture_folders(data, data_dir, [path])])
     refused: list[StriateError] = []
     ignored: list[tuple[str, str]] = []
     pictures = list(given_pictures(images, refused.append, ignored)) if images else None
@@ -67,7 +73,6 @@ def command(
     _tell_notes(opened, ignored, refused)
     if images and opened.subject.given is None:
         return DataError.exit_code
-    folder = _folder(path) if out is None else user_path(out)
     _make_folder(folder / "figures")
     page = Page(opened.subject)
     told: list[dict[str, Any]] = []

@@ -20,6 +20,7 @@ def given_pictures(
         ignored: Takes up what is no picture, with the reason.
     """
     from striate.data.sources.scan import pictures_under
+    from striate.data.unread import CONVERT, unread_summary
 
     for path in paths:
         if not os.path.isdir(path):  # Path.is_dir raises for names that are too long
@@ -36,4 +37,7 @@ def given_pictures(
             refuse(DataError(f"cannot be read ({error.strerror})", where=error.filename or path))
         else:
             if empty:
-                refuse(DataError("no pictures in this folder", where=path, fix="give pictures, or a folder of them"))
+                aside = unread_summary(name for name, _ in ignored)
+                what = "no pictures in this folder" + (f" ({aside})" if aside else "")
+                fix = CONVERT if aside else "give pictures, or a folder of them"
+                refuse(DataError(what, where=path, fix=fix))

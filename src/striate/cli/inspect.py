@@ -32,6 +32,7 @@ def command(
     """
     from dataclasses import asdict
 
+    from striate.cli.apart import picture_folders
     from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stdout
     from striate.core.errors import SettingsError
     from striate.core.paths import is_there, user_path
@@ -45,7 +46,7 @@ def command(
         print("\n".join(MODELS))
         return
     if figure is not None:
-        require_free(figure, FIGURE_SUFFIXES)
+        require_free(figure, FIGURE_SUFFIXES, picture_folders(None, None, [Path(target)]))
     card = ending = None
     path = user_path(target)
     if target in MODELS or not is_there(path):

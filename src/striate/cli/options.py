@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -19,8 +19,15 @@ from striate.core.settings import GROUPS, Settings, TrainSettings, override
 SHORT = {"batch_size": "-b"}
 
 
-def setting_parameters(kind: type[Settings] = TrainSettings) -> list[inspect.Parameter]:
-    """Return one keyword parameter per setting, None where it is not given, grouped and with help."""
+def setting_parameters(
+    kind: type[Settings] = TrainSettings, shown: Collection[str] | None = None
+) -> list[inspect.Parameter]:
+    """Return one keyword parameter per setting, None where it is not given, grouped and with help.
+
+    Args:
+        kind: Whose settings.
+        shown: Those that `--help` lists; all by default.
+    """
     parameters = []
     rest = "Run" if kind is TrainSettings else "Settings"
     for name, field in kind.model_fields.items():
@@ -32,17 +39,26 @@ def setting_parameters(kind: type[Settings] = TrainSettings) -> list[inspect.Par
             help=_help(field),
             group=Group(group, sort_key=list(GROUPS).index(group) if group in GROUPS else -1),
             show_default=False,
+            show=shown is None or name in shown,
         )
         annotation = _optional(str if _is_written(field.annotation) else field.annotation, parameter)
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     return parameters
 
 
-def with_settings(function: Callable[..., Any], kind: type[Settings] = TrainSettings) -> Callable[..., Any]:
-    """Give a command every setting of a kind as an option; it receives those that were given as **settings."""
+def with_settings(
+    function: Callable[..., Any], kind: type[Settings] = TrainSettings, *, shown: Collection[str] | None = None
+) -> Callable[..., Any]:
+    """Give a command every setting of a kind as an option; it receives those that were given as **settings.
+
+    Args:
+        function: The command.
+        kind: Whose settings.
+        shown: The settings that `--help` lists; all by default. The others are accepted, as a config file's are.
+    """
     signature = inspect.signature(function, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    parameters = [*own, *setting_parameters(kind)]
+    parameters = [*own, *setting_parameters(kind, shown)]
     names = {p.name for p in own}
 
     def command(*args: Any, **kwargs: Any) -> Any:

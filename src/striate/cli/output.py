@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +95,17 @@ def peak_memory_gib() -> float:
     return peak_memory() / 2**30
 
 
-def require_free(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse to write over a file, or under a suffix that says another kind of file.
+def require_free(path: Path, suffixes: tuple[str, ...], pictures: Iterable[Path] = ()) -> None:
+    """Refuse to write over a file, among pictures, or under a suffix that says another kind of file.
+
+    Args:
+        path: The file.
+        suffixes: Of its kind.
+        pictures: Folders of pictures, which are never added to.
 
     Raises:
-        SettingsError: The file exists, its folder does not, the path cannot be, or its suffix is not one of `suffixes`.
+        SettingsError: The file exists, its folder does not, the path cannot be, its suffix is not one of `suffixes`, or
+            it would lie among pictures.
     """
     if path.suffix.lower() not in suffixes:
         raise SettingsError("not a name for this kind of file", where=path, fix=f"end it in {' or '.join(suffixes)}")
@@ -107,6 +113,9 @@ def require_free(path: Path, suffixes: tuple[str, ...]) -> None:
         raise SettingsError("file exists", where=path, fix="remove it or give another name")
     if not path.parent.is_dir():
         raise SettingsError("no such folder", where=path.parent, fix="make it first")
+    from striate.data.sources.apart import require_apart
+
+    require_apart(path, pictures)
 
 
 class LiveLine:

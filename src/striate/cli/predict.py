@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,13 +47,15 @@ def command(
     if top is not None and top < 1:
         raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
     with importing():
+        from striate.cli.apart import picture_folders
         from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
         from striate.data.audit.finding import of
         from striate.data.sources.scan import ignored_summary
         from striate.deploy import load
 
     if figure is not None:
-        require_free(figure, FIGURE_SUFFIXES)
+        given = [path for path in images if os.path.isdir(path)]
+        require_free(figure, FIGURE_SUFFIXES, [*given, *picture_folders(None, None, [run])])
     console = stderr()
     predictor = load(run, device)
     failed = count = 0

@@ -64,6 +64,10 @@ def command(
         )
 
     notes = [stand_in] if stand_in else []
+    if resume is None and not dry_run:
+        from striate.data.sources.apart import picture_folder, require_runs_apart
+
+        require_runs_apart(user_path(out), picture_folder(data, parsed.data_dir))
     if resume is None and data is not None and parsed.folds is not None and parsed.fold is None:
         from striate.cli.folds import train_folds
 

@@ -35,14 +35,27 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST]) + more
 
 
-def class_notes(splits: Splits) -> list[str]:
-    """Return what to know of the classes: names that look alike, and parts without a picture of one."""
-    notes = [
-        f"different classes with names that look alike: {spelt_out(group)}" for group in look_alikes(splits.classes)
+def alike_notes(splits: Splits) -> list[str]:
+    """Return a sentence for each group of classes with names that look alike, with their training pictures."""
+    counts = dict(zip(splits.classes, splits.train.class_counts(), strict=True))
+    return [
+        f"different classes with names that look alike: {spelt_out(group)} "
+        f"({' and '.join(f'{counts[name]:,}' for name in group)} training pictures)"
+        for group in look_alikes(splits.classes)
     ]
+
+
+def missing_notes(splits: Splits) -> list[str]:
+    """Return a sentence for each part without a picture of some class."""
+    notes = []
     for part, pictures in splits.parts().items():
         counts = zip(splits.classes, pictures.class_counts(), strict=True)
         missing = [name for name, count in counts if not count]
         if missing:
             notes.append(f"no {part} picture of {listed(missing)}: figures of such classes are n/a there, not 0")
     return notes
+
+
+def class_notes(splits: Splits) -> list[str]:
+    """Return what to know of the classes: names that look alike, and parts without a picture of one."""
+    return [*alike_notes(splits), *missing_notes(splits)]

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 
 from striate.core.errors import DataError
+from striate.core.names import some
 from striate.core.paths import user_path
 from striate.data.dataset import SEPARATOR, FileRecord, ImageDataset, Splits, label_texts
 from striate.data.parallel import Errors
@@ -27,6 +28,7 @@ from striate.data.table_file import Table, read_csv
 COLUMNS = ("path", "action", "label", "reason")
 ACTIONS = ("relabel", "exclude")
 EXCLUDED = "excluded"  # how the reason of an excluded picture begins
+ALREADY = "already "  # and of one that is relabelled to what it is
 _LARGEST = 2**28  # bytes
 
 
@@ -153,7 +155,10 @@ def _fixes(table: Table, header: Sequence[str]) -> list[Fix]:
     count = len(table.numbers)
     cells = [table.column(header.index(name)) if name in header else [""] * count for name in COLUMNS]
     paths, *others = cells
-    return [Fix(path, *(cell.strip() for cell in rest)) for path, *rest in zip(paths, *others, strict=True)]
+    stripped = ([cell.strip() for cell in column] for column in others)
+    return [
+        Fix(path, action.lower(), label, reason) for path, action, label, reason in zip(paths, *stripped, strict=True)
+    ]
 
 
 def _problem(fix: Fix) -> str:
@@ -244,7 +249,7 @@ def _fixed_part(
         chosen = torch.tensor([part.classes.index(name) for name in _names(fix, part.multi_label)])
         labels[place] = torch.isin(torch.arange(len(part.classes)), chosen) if part.multi_label else chosen[0]
         after = label_texts(labels[place : place + 1], part.classes)[0]
-        status, told = ("used", f"already {after}") if after == before else ("fixed", f"{before} → {after}")
+        status, told = ("used", f"{ALREADY}{after}") if after == before else ("fixed", f"{before} → {after}")
         changed[fix.path] = FileRecord(fix.path, name, after, status, f"{told} ({row})")
     relabelled = replace(part, labels=labels)
     return relabelled if bool(kept.all()) else relabelled.select(kept.nonzero().squeeze(1))
@@ -277,7 +282,10 @@ def _notes(fixes: Fixes, changed: dict[str, FileRecord]) -> list[str]:
     excluded = sum(fix.action == "exclude" for _, fix in fixes.rows)
     without = len(fixes.rows) - excluded - relabelled
     told = f"{relabelled:,} relabelled, {excluded:,} excluded by {fixes.file}"
-    return [told + (f"; {without:,} rows change nothing" if without else "")]
+    if without:
+        told += "; 1 row changes nothing" if without == 1 else f"; {without:,} rows change nothing"
+    same = [f"{record.path} is {record.class_name}" for record in changed.values() if record.reason.startswith(ALREADY)]
+    return [told + (f": {some(same)} already" if same else "")]
 
 
 def fixes_text(rows: Iterable[Fix]) -> bytes:

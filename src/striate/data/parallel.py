@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
+from striate.core.names import some
 from striate.core.spec import ImageSpec
 from striate.data.conversions import conversions
 from striate.data.decode import PassingError, decode_with_header, read_bytes
@@ -32,6 +34,7 @@ Batch = NDArray[np.uint8]  # N C H W
 Errors = list[DataError | None]
 Outcome = DataError | str  # why a picture is black, or what was done to it on the way: '' for nothing
 
+LEFT_OUT = "left out (--skip-bad)"
 START = 2.0  # seconds of work from which helpers pay: each takes 0.3 s to start
 MOST_HELPERS = 31
 _LARGE = 20_000  # bytes of a file from which its decoding is mostly C, which threads do side by side
@@ -93,7 +96,8 @@ def require_readable(
     if not bad:
         return []
     if skip_bad and len(bad) < len(errors):
-        return [f"{len(bad)} unreadable pictures left out (--skip-bad)"]
+        names = [Path(str(error.where)).name for error in bad]
+        return [f"{len(bad)} unreadable picture{'' if len(bad) == 1 else 's'} {LEFT_OUT}: {some(names)}"]
     lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
     raise DataError(
         f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -99,9 +100,9 @@ def read_csv(path: Path, data: bytes, *, exact: bool = False) -> Table:
     Raises:
         DataError: Not text, or not a table.
     """
-    text = _text(path, data, "surrogateescape" if exact else "strict")
+    text, told = _told_separator(path, _text(path, data, "surrogateescape" if exact else "strict"))
     # the one that divides the header most often; a comma in a header that has semicolons is quoted
-    separator = max(SEPARATORS, key=lambda one: _columns(text, one))
+    separator = told or max(SEPARATORS, key=lambda one: _columns(text, one))
     header: list[str] = []
     rows: list[list[str]] = []
     numbers: list[int] = []
@@ -142,6 +143,21 @@ def _text(path: Path, data: bytes, errors: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"line {line:,} is not UTF-8 text", where=path, fix=fix) from None
+
+
+def _told_separator(path: Path, text: str) -> tuple[str, str]:
+    """Return a text without the line by which spreadsheets say what divides it ('sep=;'), and that; '' without one."""
+    told = re.match(r"sep=(.?)[ \t]*\r?\n", text, re.IGNORECASE)
+    if told is None:
+        return text, ""
+    separator = told[1]
+    if not separator or separator not in SEPARATORS:
+        raise DataError(
+            f"its first line says that {separator!r} divides its cells",
+            where=path,
+            fix="use commas, semicolons or tabs",
+        )
+    return text[told.end() :], separator
 
 
 def _records(text: str, separator: str) -> Iterable[list[str]]:

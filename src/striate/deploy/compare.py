@@ -14,7 +14,7 @@ from striate.data.audit.finding import of
 from striate.data.dataset import SEPARATOR
 from striate.deploy.compared import OUT_OF_FOLD, Compared, read_compared
 from striate.deploy.comparison import Comparison, Contestant, Flip, Pair
-from striate.deploy.differences import REMEDY, compare_data, differing_settings, why_apart
+from striate.deploy.differences import compare_data, differing_settings, remedy, why_apart
 from striate.deploy.labelled import BEST_FIRST
 from striate.deploy.matching import match
 from striate.evaluation.metrics import ClassScore, scores_from_counts, wilson_interval
@@ -60,7 +60,7 @@ def compare(paths: Iterable[Path], part: str | None = None) -> Comparison:
         raise DataError(
             f"no {part} picture, with the same label, is in all of these runs" + (f" ({why})" if why else ""),
             where=", ".join(run.name for run in runs),
-            fix=REMEDY,
+            fix=remedy(runs),
         )
     if any(len(of_run) > len(rows) for of_run in answers):
         notes.append(_few_shared(runs, answers, len(rows), part))
@@ -87,8 +87,10 @@ def _few_shared(runs: Sequence[Compared], answers: Sequence[Sequence[Answer]], c
     """Return the sentence that says of how many pictures the figures are, why not of all, and what helps."""
     each = ", ".join(f"{len(of_run):,} of {run.name}" for run, of_run in zip(runs, answers, strict=True))
     why = why_apart(runs)
+    if all(run.is_folds for run in runs):  # each holds all of its pictures out
+        return f"all figures are of the {of(count, f'{part} picture')} that all of them have ({each})"
     told = f"all figures are of the {of(count, f'{part} picture')} that all runs share ({each})"
-    return f"{told}: {why}; {REMEDY}" if why else told
+    return f"{told}: {why}; {remedy(runs)}" if why else told
 
 
 def _compared_classes(runs: Sequence[Compared]) -> tuple[list[str], list[str]]:

@@ -15,7 +15,7 @@ from striate.runs.answers import Answer, read_answers
 from striate.runs.config import NAME as CONFIG
 from striate.runs.config import RunConfig
 from striate.runs.folder import Run
-from striate.runs.folds_folder import fold_runs
+from striate.runs.folds_folder import SUFFIX, fold_runs
 
 OUT_OF_FOLD = "out-of-fold"  # the part of all pictures, each answered by the run that had not seen it
 
@@ -94,6 +94,13 @@ def read_compared(paths: Iterable[Path]) -> list[Compared]:
 def _read(path: Path, name: str) -> Compared:
     folds = [] if is_there(path / CONFIG) else fold_runs(path)
     if not folds:
+        together = path.parent / f"{path.name}{SUFFIX}"
+        if not is_there(path / CONFIG) and fold_runs(together):
+            raise SettingsError(
+                "not a run folder (no config.json); there are folds of that name",
+                where=path,
+                fix=f"name what they came to: {together}",
+            )
         run = Run.open(path)
         return Compared(path, name, [run], read_answers(run))
     gone = [str(fold) for fold in folds if not is_there(fold / CONFIG)]

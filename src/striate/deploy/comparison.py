@@ -80,7 +80,7 @@ class Pair:
         data: Whether both were given the same pictures, one sentence.
         flips: The pictures that exactly one of them has right.
         difference: Its accuracy minus the first run's.
-        interval: 95 % interval of the difference (Tango's score interval).
+        interval: 95 % interval of the difference, without 0 exactly where p is below 0.05.
         p: Of McNemar's exact test.
         p_holm: p adjusted for the number of runs that are compared with the first (Holm).
         needed: Pictures that would tell such a difference, with probability 0.8; None where there is none.

@@ -10,6 +10,7 @@ from striate.data.audit.finding import of
 from striate.deploy.compared import Compared
 from striate.runs.answers import read_answers
 from striate.runs.config import MAY_CHANGE
+from striate.runs.folds_folder import SUFFIX, folds_of
 from striate.runs.ledger import used_files
 
 # what decides which pictures are held out, besides the pictures themselves
@@ -114,6 +115,16 @@ def why_apart(compared: Sequence[Compared]) -> str:
         names = ", ".join(f"--{key.replace('_', '-')}" for key in shares)
         reasons.append(f"{names} {'differs' if len(shares) == 1 else 'differ'}")
     return "; ".join(reasons)
+
+
+def remedy(compared: Sequence[Compared]) -> str:
+    """Return how runs that have measured other pictures than each other can be compared."""
+    folders = [folds_of(one.path) for one in compared if one.settings.fold is not None]
+    if len(folders) < 2:
+        return REMEDY
+    named = ", ".join(str(folder) for folder in dict.fromkeys(folders) if folder is not None)
+    each = "each fold holds other pictures out: compare the folds of one cross-validation with those of another"
+    return f"{each}, NAME{SUFFIX}" + (f" (here {named})" if named else "")
 
 
 REMEDY = (

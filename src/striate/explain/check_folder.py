@@ -12,6 +12,7 @@ from striate.data.audit.pictures import Pictures
 from striate.data.audit.proposals import proposed_fixes
 from striate.data.audit.report import Report
 from striate.data.fixes import fixes_text
+from striate.data.sources.apart import require_apart
 from striate.runs.atomic import naming_disk_errors, replace_file
 
 MANIFEST, FINDINGS, FIXES = "manifest.csv", "findings.json", "fixes.csv"
@@ -25,10 +26,7 @@ def require_new_folder(out: Path, data: Path | None) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError("there is something already", where=out, fix="name a new folder")
-    if data is not None and data.resolve() in (out.resolve(), *out.resolve().parents):
-        raise SettingsError(
-            "lies among the pictures, which are never added to", where=out, fix="name a folder elsewhere"
-        )
+    require_apart(out, [data])
 
 
 def write_check(report: Report, out: Path) -> list[Path]:

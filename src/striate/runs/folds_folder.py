@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 SUMMARY, PREDICTIONS = "summary.json", "predictions.csv"
+SUFFIX = "-folds"  # after the name that the runs have in common
 
 
 def fold_runs(folder: Path) -> list[Path]:
@@ -17,6 +18,13 @@ def fold_runs(folder: Path) -> list[Path]:
         return []
     beside = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
     return [beside / name for name in names]
+
+
+def folds_of(run: Path) -> Path | None:
+    """Return the folder of what a fold and its others came to; None where there is none, or the run is no fold."""
+    name, found, number = run.resolve().name.rpartition("-fold")
+    folder = run.parent / f"{name}{SUFFIX}"
+    return folder if found and number.isdigit() and fold_runs(folder) else None
 
 
 def not_one_run(runs: list[Path]) -> tuple[str, str]:

@@ -213,7 +213,11 @@ def prepare(
     run.write_training_hashes(trained)
     checked = quick_check(splits, trained)
     run.write_json("data-check.json", [finding.as_json() for finding in checked])
-    run.notes.extend(worth_telling(checked))
+    told = worth_telling(checked)
+    if told:
+        where = to_type("striate", "data", "check", data)
+        told.append(f"every case is in {run.path / 'data-check.json'}; what to do about them is told by  {where}")
+    run.notes.extend(told)
     return Job(splits, seen.model, run, started, is_new=True)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from striate.data.audit.finding import Case, Finding, of
 from striate.data.dataset import Splits
 from striate.data.sources.assemble import MIN_PER_CLASS
-from striate.data.sources.scan import Listing
+from striate.data.sources.scan import Listing, empty_folders
+from striate.data.unread import CONVERT
 
 IMBALANCED = 10.0  # times as many pictures in one class as in another
 
@@ -26,7 +27,10 @@ def refused_classes(listing: Listing) -> tuple[list[Finding], list[str]]:
     findings = []
     if empty:
         told = f"{of(len(empty), 'class')} without a picture"
-        findings.append(_error("empty-classes", told, "add pictures, or remove the folders", empty))
+        aside = empty_folders(listing, trained, empty)
+        remedy = "add pictures, or remove the folders" + (f"; {CONVERT}" if any(aside.values()) else "")
+        cases = [name + (f" ({what})" if what else "") for name, what in aside.items()]
+        findings.append(_error("empty-classes", told, remedy, cases))
     if few:
         told = f"{of(len(few), 'class')} with fewer than {MIN_PER_CLASS} training pictures"
         findings.append(_error("too-few", told, f"add pictures: {MIN_PER_CLASS} per class are the least", list(few)))

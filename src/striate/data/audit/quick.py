@@ -44,4 +44,18 @@ def quick_check(splits: Splits, trained: Tensor) -> Sequence[Finding]:
 
 def worth_telling(findings: Iterable[Finding]) -> list[str]:
     """Return the sentences that matter before training: what falsifies figures, and what is worth a look."""
-    return [finding.summary for finding in findings if finding.level != "note" and finding.kind not in _TOLD_ANYWAY]
+    return [
+        finding.summary + _first_of(finding)
+        for finding in findings
+        if finding.level != "note" and finding.kind not in _TOLD_ANYWAY
+    ]
+
+
+def _first_of(finding: Finding) -> str:
+    """Return the files of the first case, else those of the first two: at most two names."""
+    cases = [case.names for case in finding.cases if case.names]
+    if not cases:
+        return ""
+    copies = len(cases[0]) > 1
+    names = " = ".join(cases[0][:2]) if copies else ", ".join(name for (name, *_) in cases[:2])
+    return f": {names}" + (" …" if len(cases) > (1 if copies else 2) else "")

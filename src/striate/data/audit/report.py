@@ -20,13 +20,15 @@ from striate.data.audit.light import light_findings
 from striate.data.audit.pictures import Pictures
 from striate.data.audit.shapes import shape_findings
 from striate.data.audit.stored import stored_findings
+from striate.data.class_names import missing_notes
 from striate.data.conversions import Header
 from striate.data.dataset import FileRecord, Splits
 from striate.data.fixes import Fixes, read_fixes
+from striate.data.parallel import LEFT_OUT
 from striate.data.sources import SOURCES, open_data
 from striate.data.sources.folder import load_folder
 from striate.data.sources.registry import locate_folder, subset_names
-from striate.data.sources.scan import list_folder
+from striate.data.sources.scan import ignored_summary, list_folder
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class Report:
         splits: The pictures that can be used, in the parts that training would make; None where there are none.
         findings: The worst first.
         files: What becomes of each file: used, fixed, skipped or ignored, with the reason.
+        notes: What training would tell of the data, too, as far as no finding says it.
     """
 
     name: str
     splits: Splits | None
     findings: Sequence[Finding]
     files: Sequence[FileRecord]
+    notes: Sequence[str] = ()
 
     def with_findings(self, more: Sequence[Finding]) -> Report:
         """Return the report with further findings."""
@@ -64,7 +68,13 @@ class Report:
         """Return all but the single files, as plain values."""
         parts = {} if self.splits is None else {name: len(part) for name, part in self.splits.parts().items()}
         findings = [finding.as_json() for finding in self.findings]
-        return {"data": self.name, "pictures": parts, "files": self.counts(), "findings": findings}
+        return {
+            "data": self.name,
+            "pictures": parts,
+            "files": self.counts(),
+            "notes": list(self.notes),
+            "findings": findings,
+        }
 
 
 def check_data(
@@ -101,7 +111,14 @@ def check_data(
         *stored_findings(headers, pictures.shape[0]),
         *ignored_files(splits.files),
     ]
-    return Report(splits.name, splits, worst_first(findings), _manifest(splits, pictures))
+    return Report(splits.name, splits, worst_first(findings), _manifest(splits, pictures), _untold(splits))
+
+
+def _untold(splits: Splits) -> list[str]:
+    """Return the notes on the data that no finding repeats."""
+    ignored = [(record.path, record.reason) for record in splits.files if record.status == "ignored"]
+    told = {*ignored_summary(ignored), *missing_notes(splits)}
+    return [note for note in splits.notes if note not in told and LEFT_OUT not in note]
 
 
 def _opened(name: str, settings: TrainSettings, fixes: Fixes | None) -> tuple[Splits | None, list[Finding]]:

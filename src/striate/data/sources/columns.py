@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from striate.core.errors import DataError
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
+from striate.data.decode import SUFFIXES
 from striate.data.table_file import Table
+from striate.data.unread import suffix_of
 
 USUAL = {
     "path": ("path", "file", "filename", "filepath", "image", "imagepath"),
@@ -48,7 +50,9 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
             found = [number for number, name in enumerate(table.header) if named and name == named]
         else:
             found = [number for number, name in enumerate(table.header) if _plain(name) in USUAL[role]]
-        if len(found) > 1:
+        if len(found) > 1 and len({table.header[number] for number in found}) == 1:
+            problems.append(f"column '{table.header[found[0]]}' stands {_times(len(found))} in the header")
+        elif len(found) > 1:
             problems.append(f"{len(found)} columns could say {_MEANING[role]} ({_listed(table, found)}): {option}")
         elif not found and named:
             guess = nearest(named, table.header)
@@ -60,14 +64,31 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
 
     path, label, split, group = place("path", True), place("label", True), place("split"), place("group")
     if problems:
-        raise DataError(
-            "; ".join(problems),
-            where=table.path,
-            fix=f"its columns are {_listed(table, range(len(table.header)))}; name one by the option",
-        )
+        several = any(" in the header" in problem for problem in problems)
+        remedy = "give each a name of its own" if several else "name one by the option"
+        fix = f"its columns are {_listed(table, range(len(table.header)))}; {remedy}"
+        raise DataError("; ".join(problems), where=table.path, fix=_header_hint(table) or fix)
     assert path is not None
     assert label is not None
     return Columns(path, label, split, group)
+
+
+def _header_hint(table: Table) -> str:
+    """Return what to write above a first row that names a picture, '' where there is none."""
+    places = [place for place, cell in enumerate(table.header) if suffix_of(cell) in SUFFIXES]
+    if not places:
+        return ""
+    header = ["file" if place == places[0] else "" for place in range(len(table.header))]
+    if rest := [place for place in range(len(header)) if place != places[0]]:
+        header[rest[0]] = "label"
+    names = ",".join(name or f"column{place + 1}" for place, name in enumerate(header))
+    return (
+        f"its first row looks like data ('{table.header[places[0]]}'), not like a header; write one above it:  {names}"
+    )
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
 
 
 def columns_read(table: Table, columns: Columns) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from striate.core.errors import DataError
+from striate.core.names import some
 from striate.core.paths import to_type
 from striate.core.settings import DataSettings
 from striate.data.class_names import look_alikes, spelt_out
@@ -16,8 +17,9 @@ from striate.data.dataset import Splits
 from striate.data.fixes import Fixes
 from striate.data.sources.assemble import LabelledFiles, load_files
 from striate.data.sources.groups import groups_in_paths
-from striate.data.sources.scan import Listing, ignored_summary, list_folder
+from striate.data.sources.scan import NO_PART, Listing, empty_folders, ignored_summary, list_folder
 from striate.data.table_file import table_hint
+from striate.data.unread import CONVERT
 
 MOST_NAMED = 20  # classes in a command to type
 
@@ -77,15 +79,22 @@ def _agreed_classes(listing: Listing) -> tuple[str, ...]:
     if empty:
         others = [name for name in training if name not in empty]
         subset = to_type(f"{listing.root}:{','.join(others)}")
+        aside = empty_folders(listing, trained_part, empty)
+        lines = "\n".join(f"  {name}" + (f" ({what})" if what else "") for name, what in aside.items())
         raise DataError(
-            f"class folders without a picture: {', '.join(empty)}",
+            f"class folders without a picture:\n{lines}",
             where=listing.root,
             fix="add pictures to them, or remove the folders"
-            + (f"; the others alone are  {subset}" if 2 <= len(others) <= MOST_NAMED else ""),
+            + (f"; {CONVERT}" if any(aside.values()) else "")
+            + (f"; the others alone are  {subset}" if 2 <= len(others) <= MOST_NAMED else "")
+            + f";  all that is wrong is told by  {to_type('striate', 'data', 'check', listing.root)}",
         )
     if len(training) < 2:
+        beside = [Path(path).name for path, reason in listing.ignored if reason == NO_PART]
+        ignored = f"; beside {trained_part}/, {some(beside)} is ignored: {NO_PART}" if beside else ""
+        only = f"only one class ('{training[0]}'): a classifier needs two or more{ignored}" if training else ""
         raise DataError(
-            f"only one class ('{training[0]}'): a classifier needs two or more" if training else "no class folders",
+            only or "no class folders",
             where=listing.root,
             fix=table_hint(Path(path) for path, _ in listing.ignored)
             or "put the pictures of each class into a folder of their own",

@@ -123,8 +123,12 @@ def load_data(name: str, settings: DataSettings, least: int = 2, fixes: Fixes | 
 def _refuse_unread(settings: DataSettings, unread: Sequence[str], name: str) -> None:
     given = [key for key in unread if getattr(settings, key) is not None]
     if given:
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in given)
         readers = "a table" if "group" not in given else "a folder or a table"
-        raise SettingsError(f"without effect: {', '.join(given)}", where=name, fix=f"leave them out, or name {readers}")
+        fix = f"leave them out, or name {readers}"
+        if "group_column" in given and "group" not in unread:
+            fix += r"; in a folder groups are found in the paths: --group 'patient\d+'"
+        raise SettingsError(f"without effect: {options}", where=name, fix=fix)
 
 
 def source_of(name: str, data_dir: Path | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,11 +10,14 @@ from itertools import chain
 from pathlib import Path
 
 from striate.core.errors import DataError
+from striate.core.names import some
 from striate.core.paths import is_there, to_type
+from striate.data import unread
 from striate.data.dataset import require_classes
 from striate.data.decode import SUFFIXES
 from striate.data.reading import READING
 from striate.data.table_file import table_hint
+from striate.data.unread import suffix_of, unread_reason, unread_summary
 
 PART_NAMES = {
     "train": "train", "training": "train",
@@ -23,7 +25,9 @@ PART_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db"}
-NOT_ASKED = "class not asked for"
+NOT_ASKED, HIDDEN = "class not asked for", "hidden or system file"
+_WITHOUT_NAMES = (NOT_ASKED, HIDDEN)
+NO_PART = "not one of train, val, test"
 LAYOUT = (
     "expected  FOLDER/CLASS/picture.jpg  or  FOLDER/{train,val,test}/CLASS/picture.jpg;  "
     "or a table of paths and labels:  striate train labels.csv"
@@ -87,7 +91,7 @@ def list_folder(root: Path) -> Listing:
     if not root.is_dir():
         raise DataError("is a file, not a folder of pictures", where=root, fix=LAYOUT)
     ignored: list[tuple[str, str]] = []
-    parts = _find_parts(root, ignored)
+    parts = find_parts(root, ignored)
     class_folders = {part: _folders(folder, ignored) for part, folder in parts.items()}
     for part, folder in parts.items():
         loose = _loose_files(folder)
@@ -106,11 +110,16 @@ def list_folder(root: Path) -> Listing:
                     files.append((part, folder.name, path))
                     READING.found += 1
     if not files:
-        raise DataError("no pictures found", where=root, fix=LAYOUT)
+        aside = unread_summary(path for path, _ in ignored)
+        raise DataError(
+            "no pictures found" + (f" ({aside})" if aside else ""),
+            where=root,
+            fix=f"{unread.CONVERT};  {LAYOUT}" if aside else LAYOUT,
+        )
     return Listing(root, files, {part: [f.name for f in folders] for part, folders in class_folders.items()}, ignored)
 
 
-def _find_parts(root: Path, ignored: list[tuple[str, str]]) -> dict[str, Path]:
+def find_parts(root: Path, ignored: list[tuple[str, str]]) -> dict[str, Path]:
     """Return the folders of train, val and test, or {'': root} where the pictures are not split.
 
     A folder called like a part is one where folders of classes lie in it: 'train' may be a class of vehicles.
@@ -130,7 +139,7 @@ def _find_parts(root: Path, ignored: list[tuple[str, str]]) -> dict[str, Path]:
         return {"": root}  # classes may be called anything, 'test' too
     _folders(root, ignored)
     others = [folder for folder in folders if folder not in parts.values()]
-    ignored += [(str(folder), "not one of train, val, test") for folder in others if part_name(folder) is None]
+    ignored += [(str(folder), NO_PART) for folder in others if part_name(folder) is None]
     for folder in others:
         if part_name(folder) is not None:  # pictures without labels, as in many competitions
             ignored += [(str(path), f"in {folder.name}/, but in no class folder") for path in _loose_files(folder)]
@@ -144,9 +153,21 @@ def part_name(folder: Path) -> str | None:
 
 
 def ignored_summary(ignored: Iterable[tuple[str, str]]) -> list[str]:
-    """Return one sentence per reason with its count, for the user."""
-    counts = Counter(reason for _, reason in ignored)
-    return [f"{count} ignored: {reason}" for reason, count in sorted(counts.items())]
+    """Return one sentence per reason with its count and the first names, for the user."""
+    names: dict[str, list[str]] = {}
+    for path, reason in ignored:
+        names.setdefault(reason, []).append(Path(path).name)
+    return [
+        f"{len(found)} ignored: {reason}" + ("" if reason in _WITHOUT_NAMES else f": {some(found)}")
+        for reason, found in sorted(names.items())
+    ]
+
+
+def empty_folders(listing: Listing, part: str, classes: Sequence[str]) -> dict[str, str]:
+    """Return for each of a part's classes without a picture which pictures in its folder are not read; '' for none."""
+    folder = find_parts(listing.root, [])[part]
+    aside = [Path(path) for path, _ in listing.ignored]
+    return {name: unread_summary(path.name for path in aside if folder / name in path.parents) for name in classes}
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -161,9 +182,9 @@ def _folders(folder: Path, ignored: list[tuple[str, str]]) -> list[Path]:
     found: dict[tuple[int, int], Path] = {}
     for path in sorted(_entries(folder), key=lambda path: (path.is_symlink(), path)):
         if is_hidden(path.name):
-            ignored.append((str(path), "hidden or system file"))
+            ignored.append((str(path), HIDDEN))
         elif path.is_dir():
-            if _holds_runs(path):
+            if holds_runs(path):
                 ignored.append((str(path), "run folders of striate"))
             elif _identity(path) in found:
                 ignored.append((str(path), "link to a folder read elsewhere"))
@@ -174,7 +195,7 @@ def _folders(folder: Path, ignored: list[tuple[str, str]]) -> list[Path]:
     return sorted(found.values())
 
 
-def _holds_runs(folder: Path) -> bool:
+def holds_runs(folder: Path) -> bool:
     """Return whether this is where `striate train` put its results, begun inside the folder of pictures."""
     with suppress(OSError), os.scandir(folder) as found:  # one that may not be read is named where it is listed
         places = [folder, *(Path(entry.path) for entry in found if entry.is_dir())]
@@ -218,16 +239,22 @@ def _pictures(
         seen.add(identity)
         for name, is_folder, is_link in entries:
             if is_hidden(name):
-                ignored.append((str(here / name), "hidden or system file"))
+                ignored.append((str(here / name), HIDDEN))
             elif is_folder:
                 continue
             elif is_link and not (here / name).exists():
                 ignored.append((str(here / name), "dangling link"))
-            elif (suffix := name[name.rfind(".") :] if "." in name else "").lower() not in SUFFIXES:
-                ignored.append((str(here / name), f"not a picture by its name ({suffix or 'no suffix'})"))
+            elif (suffix := suffix_of(name)) not in SUFFIXES:
+                ignored.append((str(here / name), _no_picture(suffix)))
             else:
                 yield f"{here}{os.sep}{name}"
         waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
+
+
+def _no_picture(suffix: str) -> str:
+    return (
+        unread_reason(suffix) if suffix in unread.SUFFIXES else f"not a picture by its name ({suffix or 'no suffix'})"
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

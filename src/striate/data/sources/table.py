@@ -122,7 +122,7 @@ def load_table(path: Path, settings: DataSettings, only: Sequence[str] = (), fix
         parts=_runs([rows.parts[number] for number in order], set(rows.parts)),
         groups=_groups(rows, order, settings, path),
         ignored=[(rows.names[number], NOT_ASKED) for number in sorted(set(range(len(sets))) - set(asked))],
-        notes=[columns_read(table, columns), *empty_rows(table), *_remarks(rows, sets, counts)],
+        notes=[columns_read(table, columns), *empty_rows(table), *_remarks(rows, sets)],
     )
     return load_files(files, settings, only, fixes)
 
@@ -304,7 +304,7 @@ def _groups(rows: Rows, order: Sequence[int], settings: DataSettings, path: Path
     return groups_in_paths(settings.group, [rows.names[number] for number in order], path)
 
 
-def _remarks(rows: Rows, sets: Sequence[Sequence[str]], counts: Counter[str]) -> list[str]:
+def _remarks(rows: Rows, sets: Sequence[Sequence[str]]) -> list[str]:
     """Return what the user may not expect, one sentence each."""
     remarks = []
     if rows.multi_label:
@@ -313,11 +313,4 @@ def _remarks(rows: Rows, sets: Sequence[Sequence[str]], counts: Counter[str]) ->
     outside = sum(map(os.path.isabs, rows.names))
     if outside:
         remarks.append(f"{outside:,} pictures lie outside the table's folder")
-    by_letters: dict[str, list[str]] = {}
-    for name in counts:
-        by_letters.setdefault(name.casefold(), []).append(name)
-    for names in by_letters.values():
-        if len(names) > 1:
-            told = ", ".join(f"'{name}' ({counts[name]:,})" for name in sorted(names))
-            remarks.append(f"classes that differ in capitals alone: {told}")
     return remarks

@@ -103,7 +103,14 @@ def _pictures(subject: Subject, cell: Cell, count: int, first: bool) -> Markup:
     heading = tag("h4", said, f": {total:,}{which}")
     back = tag("a", "back to the matrix", href="#confusion", class_="back")
     pictures = [_picture(subject, int(number), words) for number in cell.numbers[:count]]
-    return tag("div", heading, tag("div", pictures, class_="gallery"), back, id=anchor(cell), class_="cell" if first else "cell more")
+    return tag(
+        "div",
+        heading,
+        tag("div", pictures, class_="gallery"),
+        back,
+        id=anchor(cell),
+        class_="cell" if first else "cell more",
+    )
 
 
 def _picture(subject: Subject, number: int, words: str) -> Markup:

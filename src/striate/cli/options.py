@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
+from striate.cli.whole_number import is_whole, whole_number
 from striate.core.config_file import read_config
 from striate.core.paths import user_path
 from striate.core.settings import GROUPS, TrainSettings, override
@@ -30,6 +31,7 @@ def setting_parameters() -> list[inspect.Parameter]:
             help=_help(field),
             group=Group(group, sort_key=list(GROUPS).index(group) if group in GROUPS else -1),
             show_default=False,
+            converter=whole_number if is_whole(field.annotation) else None,
         )
         annotation = _optional(str if _is_written(field.annotation) else field.annotation, parameter)
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))

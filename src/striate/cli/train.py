@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,21 +66,13 @@ def command(
 
     notes = [stand_in] if stand_in else []
     if resume is None and data is not None and parsed.folds is not None and parsed.fold is None:
-        from striate.cli.folds import train_folds
+        from striate.cli.folds import Asked, foretell_folds, train_folds
 
-        folder = user_path(out)
-        train_folds(
-            data,
-            parsed,
-            given,
-            out=folder,
-            name=name,
-            unnamed=recipe,
-            notes=notes,
-            json=json,
-            quiet=quiet,
-            report=report,
-        )
+        asked = Asked(data, parsed, given, user_path(out), name, recipe, notes)
+        if dry_run:
+            foretell_folds(asked, json, quiet)
+        else:
+            train_folds(asked, json=json, quiet=quiet, report=report)
         return
 
     with importing():
@@ -87,6 +80,7 @@ def command(
         from striate.cli.reading import reading_shown
         from striate.core import clock
         from striate.runs.lock import newest_unfinished
+        from striate.runs.naming import require_free_name
         from striate.training import job as jobs
         from striate.training.outlook import foresee
 
@@ -97,9 +91,10 @@ def command(
             job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
     elif dry_run:
         assert data is not None
+        require_free_name(user_path(out), name)
         with reading_shown(console):
             outlook = foresee(data, parsed, user_path(out), clock.began())
-        _foretell(outlook, json, quiet)
+        _foretell(outlook, notes, json, quiet)
         return
     else:
         assert data is not None
@@ -136,7 +131,7 @@ def follow(job: Job, console: Console, quiet: bool) -> None:
         console.print(f"note: {note}", markup=False)
     # of what a resumed run has left, nothing is known yet
     estimate = [f"estimate   {job.run.config.estimate}"] if job.is_new and job.run.config.estimate else []
-    lines = [*job.plan.lines(), *estimate, f"run        {job.run.path}"]
+    lines = [*job.plan.lines(job.data), *estimate, f"run        {job.run.path}"]
     console.print("\n".join(lines), markup=False)
     job.run.notes.clear()
     live = Live(LiveLine(job.run.progress), console=console, refresh_per_second=4, transient=True)
@@ -159,18 +154,26 @@ def explained(job: Job, console: Console) -> Path | None:
     return page
 
 
-def _foretell(seen: Outlook, as_json: bool, quiet: bool) -> None:
+def _foretell(seen: Outlook, notes: Sequence[str], as_json: bool, quiet: bool) -> None:
     from striate.cli.output import print_json, stderr, stdout
 
-    plan = seen.plan
-    for note in seen.data.notes:
+    for note in [*notes, *seen.data.notes]:
         stderr(quiet).print(f"note: {note}", markup=False)
     if as_json:
-        settings = plan.settings.model_dump(mode="json")
-        estimate = seen.estimate.model_dump(mode="json")
-        print_json({"data": seen.data.source, "settings": settings, "reasons": plan.reasons, "estimate": estimate})
+        print_json(foretold(seen))
         return
-    stdout().print("\n".join([*plan.lines(), f"estimate   {seen.estimate}"]), markup=False)
+    stdout().print("\n".join([*seen.plan.lines(seen.data), f"estimate   {seen.estimate}"]), markup=False)
+
+
+def foretold(seen: Outlook) -> dict[str, Any]:
+    """Return what a run would be as JSON values."""
+    return {
+        "data": seen.data.source,
+        "pictures": {name: len(part) for name, part in seen.data.parts().items()},
+        "settings": seen.plan.settings.model_dump(mode="json"),
+        "reasons": seen.plan.reasons,
+        "estimate": seen.estimate.model_dump(mode="json"),
+    }
 
 
 def _epoch_line(result: EpochResult, job: Job) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,41 @@ def test_how_many_pictures_each_part_has_is_told(photos: Path, run: Path, capsys
     rows = list(csv.DictReader((run / "files.csv").read_text().splitlines()))
     counts = [f"{sum(row['part'] == part for row in rows)} {part}" for part in ("train", "val", "test")]
     assert line.startswith(f"pictures   {', '.join(counts)} · ")
+
+
+def test_shares_that_leave_almost_nothing_to_train_on_are_refused_by_name(photos: Path, capsys) -> None:
+    for shares in (("0.6", "0.6"), ("0.1", "0.97"), ("0.97", "0.1")):
+        assert main(["train", str(photos), "--val-share", shares[0], "--test-share", shares[1], "--dry-run"]) == 2
+        err = capsys.readouterr().err
+        assert f"--val-share {shares[0]}" in err
+        assert f"--test-share {shares[1]}" in err
+    assert main(["train", str(photos), "--val-share", "0.4", "--test-share", "0.4", "--dry-run", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "not_told"),
+    [
+        (["digits", "--lr", "-1"], "lr = -1.0", ": options"),
+        (["digits", "--views", "2"], "of 2 views some are mirrored", ": settings"),
+        (["digits", "--model", "fast", "--unfreeze", "2"], "--model fast", ": settings"),
+        (["digits", "--model", "resnet18", "--freeze"], "use --pretrained resnet18; or", "lite0"),
+        (["digits", "--pretrained", "bogus"], "Known: lite0, alexnet", "fashion-cnn"),
+        (["digits", "--pretrained", "resnet81"], "did you mean 'resnet18'?", "fashion-cnn"),
+        (["DATA", "--group", r"\d+x"], r"as '\d+x' finds nothing", r"\\d"),
+        (["DATA", "--group", r"\d+("], r"--group '\d+('", r"\\d"),
+    ],
+)
+def test_messages_name_options_as_they_are_typed_and_remedies_that_there_are(
+    arguments: list[str], told: str, not_told: str, photos: Path, capsys
+) -> None:
+    assert main(["train", *(str(photos) if one == "DATA" else one for one in arguments), "--dry-run"]) in (2, 3)
+    err = capsys.readouterr().err
+    assert told in err
+    assert not_told not in err
+
+
+def test_a_command_that_is_proposed_can_be_pasted(picture_folder, tmp_path: Path, capsys) -> None:
+    folder = picture_folder(cats=4, dogs=4).rename(tmp_path / "my pictures (2)")
+    assert main(["train", f"{folder}:cats", "--dry-run"]) == 2
+    fix = capsys.readouterr().err.splitlines()[1]
+    assert shlex.split(fix)[-1] == f"{folder}:cats,dogs"

@@ -56,7 +56,6 @@ def command(
         if channels not in (1, 3) or not 1 <= img_size <= MAX_SIDE or not 2 <= classes <= MAX_CLASSES:
             raise SettingsError(
                 f"--channels is 1 or 3, --img-size 1 … {MAX_SIDE}, --classes 2 … {MAX_CLASSES}",
-                where="options",
                 fix="leave them out: 28 pixels, grey, 10 classes",
             )
         model = build(Architecture(name=target), _blank_spec(img_size, channels, classes))

@@ -70,9 +70,9 @@ def merge(
     read = read_config(user_path(config)) if config else {}
     from_file = {key.replace("-", "_"): value for key, value in read.items()}
     # the file alone first, so that the message says where a wrong value stands
-    TrainSettings.parse(from_file, where=str(config))
+    TrainSettings.parse(from_file, where=str(config) if config else None)
     values = override(base or {}, {**from_file, **given})
-    return TrainSettings.parse(values, where="options"), frozenset(values)
+    return TrainSettings.parse(values), frozenset(values)
 
 
 def _is_written(kind: Any) -> bool:

@@ -196,10 +196,13 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
 def _tell_json(job: Job, measured: dict[str, Evaluation], page: Path | None) -> None:
     from striate.cli.output import print_json
     from striate.training.job import headline
+    from striate.training.transfer import fine_tuning
 
     figures = {part: headline(e) for part, e in measured.items()}
     assert job.run.seconds is not None, "it has just been written"
-    end = {"seconds": round(job.run.seconds, 2), "ended": job.run.progress.ending or None}
+    end: dict[str, Any] = {"seconds": round(job.run.seconds, 2), "ended": job.run.progress.ending or None}
+    if job.settings.transfers:
+        end["fine_tuning"] = fine_tuning(job.run)
     files = {"run": str(job.run.path), "model": str(job.run.model_path), "report": None if page is None else str(page)}
     print_json({**files, **end, **figures})
 
@@ -208,6 +211,7 @@ def _tell(job: Job, measured: dict[str, Evaluation]) -> None:
     from striate.cli.certainty import accepted_line, calibration_line
     from striate.cli.output import accuracy_line, peak_memory_gib, stdout
     from striate.core.duration import duration
+    from striate.training.transfer import fine_tuning
 
     path, seconds, console = job.run.path, job.run.seconds, stdout()
     assert seconds is not None, "it has just been written"
@@ -217,6 +221,10 @@ def _tell(job: Job, measured: dict[str, Evaluation]) -> None:
         last = list(measured.values())[-1]
         for line in filter(None, (calibration_line(last), accepted_line(last))):
             console.print(line, markup=False)
+    tuned = fine_tuning(job.run)
+    if tuned is not None and tuned["kept"]:
+        figures = (f"{key} {tuned['head'][key]:.4f} → {tuned['fine_tuned'][key]:.4f}" for key in ("accuracy", "loss"))
+        console.print(f"fine-tuned kept: val {', '.join(figures)}", markup=False)
     if job.run.progress.ending:
         console.print(f"ended      {job.run.progress.ending}", markup=False)
     budget = f" of {duration(job.budget.seconds)}" if job.budget else ""

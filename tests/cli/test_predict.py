@@ -58,6 +58,13 @@ def test_predict_takes_folders(run: Path, photos: Path, capsys) -> None:
     assert all(len(line.split("\t")) == 5 for line in lines)
 
 
+def test_more_classes_than_there_are_is_said(run: Path, photos: Path, capsys) -> None:
+    assert main(["predict", str(run), str(photos / "dark" / "00.png"), "--top", "99"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.rstrip("\n").split("\t")) == 5
+    assert "--top 99: all 2 classes are shown" in err
+
+
 def test_names_with_tabs_and_line_breaks_stay_in_their_cell(model: Path, capsys) -> None:
     pictures = [f"{name}.png" for name in ESCAPED]
     draw(*pictures)

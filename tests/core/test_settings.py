@@ -237,7 +237,7 @@ def test_merge_names_the_file_for_a_wrong_value_in_it_even_where_a_flag_would_wi
 def test_merge_names_the_options_for_a_wrong_flag(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("epochs: 1\n")
-    with pytest.raises(SettingsError, match=r"epochs = 0.*options"):
+    with pytest.raises(SettingsError, match=r"^epochs = 0: input should be greater than or equal to 1\n"):
         merge(config, {"epochs": 0})
 
 

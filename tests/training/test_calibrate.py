@@ -123,7 +123,7 @@ def test_predictions_of_the_run_say_what_is_accepted_and_unknown(finished) -> No
 def test_without_a_validation_part_nothing_is_fitted_and_the_run_says_so(finished) -> None:
     job, measured = finished(val_share=0)
     assert striate.load(job.run.path, device="cpu").card.calibration is None
-    assert any("not calibrated" in note for note in job.run.notes)
+    assert any("no validation part (--val-share 0)" in note for note in job.run.notes)
     summary = measured["test"].summary()
     assert summary["calibration"]["temperature"] is None
     assert summary["calibration"]["after"] is None
@@ -188,3 +188,22 @@ def test_a_promise_wants_a_validation_part_and_enough_of_it(digits) -> None:
 def test_shares_outside_zero_to_one_are_refused(key, value) -> None:
     with pytest.raises(SettingsError, match=key):
         TrainSettings.parse({key: value})
+
+
+@pytest.mark.parametrize("error_rate", [0.05, 0.015, 0.01])
+def test_the_share_that_is_advised_holds_out_enough_and_the_next_smaller_one_does_not(error_rate: float) -> None:
+    small = {"val_share": 0.01, "first": None}
+    data = open_data("digits", TrainSettings(**small), seed=0)
+    with pytest.raises(SettingsError) as caught:
+        make_plan(TrainSettings(error_rate=error_rate, epochs=1), data)
+    share = float(str(caught.value).split("--val-share ")[1].split()[0])
+    assert len(open_data("digits", TrainSettings(val_share=share), seed=0).val) >= needed_pictures(error_rate)
+    less = open_data("digits", TrainSettings(val_share=share - 0.01), seed=0)
+    assert len(less.val) < needed_pictures(error_rate)
+
+
+def test_no_share_is_advised_where_the_data_come_with_a_validation_part(digits) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_plan(TrainSettings(error_rate=0.01), replace(digits, val_share=None))
+    assert "--val-share" not in str(caught.value)
+    assert "--error-rate" in str(caught.value)

@@ -14,10 +14,11 @@ from striate.cli.main import main
 from striate.core import memory
 from striate.core.errors import ResourceError
 from striate.core.settings import TrainSettings
+from striate.data.dataset import ImageDataset
 from striate.data.sources import open_data
 from striate.models import build, place
 from striate.runs.estimate import Estimate
-from striate.training import preflight
+from striate.training import outlook, preflight
 from striate.training.outlook import foresee
 from striate.training.plan import make_plan
 
@@ -148,3 +149,24 @@ def test_the_memory_told_is_about_what_the_process_comes_to(tmp_path: Path) -> N
     config = json.loads((tmp_path / "digits" / "config.json").read_bytes())
     told = Estimate.model_validate(config["estimate"]).memory
     assert 0.7 * took < told < 1.4 * took
+
+
+def test_a_batch_that_cannot_fit_is_refused_before_a_step_of_it_is_tried(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(outlook, "RACE_FROM", 0)
+    monkeypatch.setattr(outlook, "race", lambda *_: pytest.fail("the race came first"))
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**26)
+    settings = TrainSettings.parse({"epochs": 1, "img_size": 64, "batch_size": 200, "first": 300, "device": "cpu"})
+    with pytest.raises(ResourceError, match="batches of 200 pictures of 64 × 64"):
+        foresee("digits", settings, tmp_path)
+
+
+def test_of_much_data_a_batch_is_asked_for_before_anything_is_computed(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(outlook, "MUCH", 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**26)
+    values = {"epochs": 1, "img_size": 64, "batch_size": 65536, "first": 300, "device": "cpu"}
+    sizes = []
+    original = ImageDataset.mean_std
+    monkeypatch.setattr(ImageDataset, "mean_std", lambda self: [sizes.append(len(self)), original(self)][1])
+    with pytest.raises(ResourceError, match="batches of 300 pictures of 64 × 64"):
+        foresee("digits", TrainSettings.parse(values), tmp_path)
+    assert max(sizes) == 10, "one picture of each class"

@@ -207,6 +207,25 @@ def test_fine_tuning_without_a_validation_part_is_refused(make, tmp_path) -> Non
 
 
 @needs_lite0
+def test_the_summary_says_whether_fine_tuning_was_kept(tmp_path: Path, monkeypatch, capsys) -> None:
+    data = str(photographs(tmp_path / "photos"))
+    for kept in (True, False):
+        monkeypatch.setattr(transfer_module, "_is_better", lambda tuned, before, kept=kept: kept)
+        options = ["--epochs", "1", "--precision", "fp32", "--device", "cpu", "--no-report", "--quiet"]
+        arguments = ["train", data, *options, "--pretrained", "lite0", "--img-size", "32", "--out", str(tmp_path)]
+        assert main([*arguments, "--name", f"{kept}"]) == 0
+        out = capsys.readouterr().out
+        record = json.loads((tmp_path / f"{kept}" / "transfer.json").read_bytes())
+        accuracy = f"accuracy {record['head']['accuracy']:.4f} → {record['fine_tuned']['accuracy']:.4f}"
+        assert (f"fine-tuned kept: val {accuracy}" in out) == kept
+        assert ("fine-tuning did not help" in out) != kept
+        assert main([*arguments, "--name", f"{kept}-json", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["fine_tuning"]
+        assert told["kept"] is kept
+        assert told["head"] == record["head"]
+
+
+@needs_lite0
 @pytest.mark.parametrize("better", [True, False])
 def test_fine_tuning_is_kept_only_where_the_validation_part_agrees(make, monkeypatch, better) -> None:
     monkeypatch.setattr(transfer_module, "_is_better", lambda tuned, before: better)

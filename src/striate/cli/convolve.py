@@ -76,11 +76,9 @@ def _change(
 
     pools = pool is not None or (example.pool is not None and kernel is None)
     if pools and not (kernel is None and padding is None and flip is None):
-        raise SettingsError(
-            "pooling has no kernel, padding or flip", where="options", fix="leave them out, or leave out --pool"
-        )
+        raise SettingsError("pooling has no kernel, padding or flip", fix="leave them out, or leave out --pool")
     if not pools and size is not None:
-        raise SettingsError("--size is the pooling window", where="options", fix="add --pool max")
+        raise SettingsError("--size is the pooling window", fix="add --pool max")
     if pools:
         kind = pool or example.pool
         example = replace(example, pool=kind, stride=example.stride if example.pool else None)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from striate.cli.whole_number import whole_number
+
 if TYPE_CHECKING:
     from striate.core.spec import ImageSpec
     from striate.models.summary import LayerSummary
@@ -20,9 +22,11 @@ def command(
     target: Annotated[str | None, Parameter(help="A model's name, a run folder or a model file.")] = None,
     /,
     *,
-    img_size: Annotated[int, Parameter(help="Side of the pictures, for a model by name.")] = 28,
-    channels: Annotated[int, Parameter(help="1 for grey, 3 for colour, for a model by name.")] = 1,
-    classes: Annotated[int, Parameter(help="Number of classes, for a model by name.")] = 10,
+    img_size: Annotated[int, Parameter(help="Side of the pictures, for a model by name.", converter=whole_number)] = 28,
+    channels: Annotated[
+        int, Parameter(help="1 for grey, 3 for colour, for a model by name.", converter=whole_number)
+    ] = 1,
+    classes: Annotated[int, Parameter(help="Number of classes, for a model by name.", converter=whole_number)] = 10,
     figure: Annotated[Path | None, Parameter(help="Draw the network into this file (.png, .pdf, .svg).")] = None,
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> None:
@@ -53,7 +57,6 @@ def command(
         if channels not in (1, 3) or not 1 <= img_size <= MAX_SIDE or not 2 <= classes <= MAX_CLASSES:
             raise SettingsError(
                 f"--channels is 1 or 3, --img-size 1 … {MAX_SIDE}, --classes 2 … {MAX_CLASSES}",
-                where="options",
                 fix="leave them out: 28 pixels, grey, 10 classes",
             )
         model = build(Architecture(name=target), _blank_spec(img_size, channels, classes))

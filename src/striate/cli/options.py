@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
+from striate.cli.whole_number import is_whole, whole_number
 from striate.core.config_file import read_config
 from striate.core.paths import user_path
 from striate.core.settings import GROUPS, Settings, TrainSettings, override
@@ -40,6 +41,7 @@ def setting_parameters(
             group=Group(group, sort_key=list(GROUPS).index(group) if group in GROUPS else -1),
             show_default=False,
             show=shown is None or name in shown,
+            converter=whole_number if is_whole(field.annotation) else None,
         )
         annotation = _optional(str if _is_written(field.annotation) else field.annotation, parameter)
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
@@ -86,9 +88,9 @@ def merge(
     read = read_config(user_path(config)) if config else {}
     from_file = {key.replace("-", "_"): value for key, value in read.items()}
     # the file alone first, so that the message says where a wrong value stands
-    TrainSettings.parse(from_file, where=str(config))
+    TrainSettings.parse(from_file, where=str(config) if config else None)
     values = override(base or {}, {**from_file, **given})
-    return TrainSettings.parse(values, where="options"), frozenset(values)
+    return TrainSettings.parse(values), frozenset(values)
 
 
 def _is_written(kind: Any) -> bool:

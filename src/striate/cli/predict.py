@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from striate.cli.given import given_pictures
 from striate.cli.imports import importing
+from striate.cli.whole_number import whole_number
 from striate.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def command(
     /,
     *,
     top: Annotated[
-        int | None, Parameter(help="How many classes to show of each picture [the one it is of, or all of them]")
+        int | None,
+        Parameter(
+            help="How many classes to show of each picture [the one it is of, or all of them]", converter=whole_number
+        ),
     ] = None,
     figure: Annotated[
         Path | None, Parameter(help="Draw the first 64 with what they are into this file (.png, .pdf, .svg).")
@@ -58,6 +62,8 @@ def command(
         require_free(figure, FIGURE_SUFFIXES, [*given, *picture_folders(None, None, [run])])
     console = stderr()
     predictor = load(run, device)
+    if top is not None and top > len(predictor.classes):
+        console.print(f"note: --top {top}: all {of(len(predictor.classes), 'class')} are shown", markup=False)
     failed = count = 0
     first: list[Prediction] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,21 +70,13 @@ def command(
 
         require_runs_apart(user_path(out), picture_folder(data, parsed.data_dir))
     if resume is None and data is not None and parsed.folds is not None and parsed.fold is None:
-        from striate.cli.folds import train_folds
+        from striate.cli.folds import Asked, foretell_folds, train_folds
 
-        folder = user_path(out)
-        train_folds(
-            data,
-            parsed,
-            given,
-            out=folder,
-            name=name,
-            unnamed=recipe,
-            notes=notes,
-            json=json,
-            quiet=quiet,
-            report=report,
-        )
+        asked = Asked(data, parsed, given, user_path(out), name, recipe, notes)
+        if dry_run:
+            foretell_folds(asked, json, quiet)
+        else:
+            train_folds(asked, json=json, quiet=quiet, report=report)
         return
 
     with importing():
@@ -91,6 +84,7 @@ def command(
         from striate.cli.reading import reading_shown
         from striate.core import clock
         from striate.runs.lock import newest_unfinished
+        from striate.runs.naming import require_free_name
         from striate.training import job as jobs
         from striate.training.outlook import foresee
 
@@ -101,9 +95,10 @@ def command(
             job = jobs.resume(path, {key: getattr(parsed, key) for key in given}, clock.began())
     elif dry_run:
         assert data is not None
+        require_free_name(user_path(out), name)
         with reading_shown(console):
             outlook = foresee(data, parsed, user_path(out), clock.began())
-        _foretell(outlook, json, quiet)
+        _foretell(outlook, notes, json, quiet)
         return
     else:
         assert data is not None
@@ -140,7 +135,7 @@ def follow(job: Job, console: Console, quiet: bool) -> None:
         console.print(f"note: {note}", markup=False)
     # of what a resumed run has left, nothing is known yet
     estimate = [f"estimate   {job.run.config.estimate}"] if job.is_new and job.run.config.estimate else []
-    lines = [*job.plan.lines(), *estimate, f"run        {job.run.path}"]
+    lines = [*job.plan.lines(job.data), *estimate, f"run        {job.run.path}"]
     console.print("\n".join(lines), markup=False)
     job.run.notes.clear()
     live = Live(LiveLine(job.run.progress), console=console, refresh_per_second=4, transient=True)
@@ -163,18 +158,26 @@ def explained(job: Job, console: Console) -> Path | None:
     return page
 
 
-def _foretell(seen: Outlook, as_json: bool, quiet: bool) -> None:
+def _foretell(seen: Outlook, notes: Sequence[str], as_json: bool, quiet: bool) -> None:
     from striate.cli.output import print_json, stderr, stdout
 
-    plan = seen.plan
-    for note in seen.data.notes:
+    for note in [*notes, *seen.data.notes]:
         stderr(quiet).print(f"note: {note}", markup=False)
     if as_json:
-        settings = plan.settings.model_dump(mode="json")
-        estimate = seen.estimate.model_dump(mode="json")
-        print_json({"data": seen.data.source, "settings": settings, "reasons": plan.reasons, "estimate": estimate})
+        print_json(foretold(seen))
         return
-    stdout().print("\n".join([*plan.lines(), f"estimate   {seen.estimate}"]), markup=False)
+    stdout().print("\n".join([*seen.plan.lines(seen.data), f"estimate   {seen.estimate}"]), markup=False)
+
+
+def foretold(seen: Outlook) -> dict[str, Any]:
+    """Return what a run would be as JSON values."""
+    return {
+        "data": seen.data.source,
+        "pictures": {name: len(part) for name, part in seen.data.parts().items()},
+        "settings": seen.plan.settings.model_dump(mode="json"),
+        "reasons": seen.plan.reasons,
+        "estimate": seen.estimate.model_dump(mode="json"),
+    }
 
 
 def _epoch_line(result: EpochResult, job: Job) -> str:
@@ -197,10 +200,13 @@ def _epoch_line(result: EpochResult, job: Job) -> str:
 def _tell_json(job: Job, measured: dict[str, Evaluation], page: Path | None) -> None:
     from striate.cli.output import print_json
     from striate.training.job import headline
+    from striate.training.transfer import fine_tuning
 
     figures = {part: headline(e) for part, e in measured.items()}
     assert job.run.seconds is not None, "it has just been written"
-    end = {"seconds": round(job.run.seconds, 2), "ended": job.run.progress.ending or None}
+    end: dict[str, Any] = {"seconds": round(job.run.seconds, 2), "ended": job.run.progress.ending or None}
+    if job.settings.transfers:
+        end["fine_tuning"] = fine_tuning(job.run)
     files = {"run": str(job.run.path), "model": str(job.run.model_path), "report": None if page is None else str(page)}
     print_json({**files, **end, **figures})
 
@@ -209,6 +215,7 @@ def _tell(job: Job, measured: dict[str, Evaluation]) -> None:
     from striate.cli.certainty import accepted_line, calibration_line
     from striate.cli.output import accuracy_line, peak_memory_gib, stdout
     from striate.core.duration import duration
+    from striate.training.transfer import fine_tuning
 
     path, seconds, console = job.run.path, job.run.seconds, stdout()
     assert seconds is not None, "it has just been written"
@@ -218,6 +225,10 @@ def _tell(job: Job, measured: dict[str, Evaluation]) -> None:
         last = list(measured.values())[-1]
         for line in filter(None, (calibration_line(last), accepted_line(last))):
             console.print(line, markup=False)
+    tuned = fine_tuning(job.run)
+    if tuned is not None and tuned["kept"]:
+        figures = (f"{key} {tuned['head'][key]:.4f} → {tuned['fine_tuned'][key]:.4f}" for key in ("accuracy", "loss"))
+        console.print(f"fine-tuned kept: val {', '.join(figures)}", markup=False)
     if job.run.progress.ending:
         console.print(f"ended      {job.run.progress.ending}", markup=False)
     budget = f" of {duration(job.budget.seconds)}" if job.budget else ""

@@ -57,12 +57,12 @@ class Settings(BaseModel):
         return value
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], where: str = "settings") -> Self:
+    def parse(cls, values: Mapping[str, Any], where: str | None = None) -> Self:
         """Return the settings, or a SettingsError that lists every offending key with its rule.
 
         Args:
             values: Keys as in the class, with '-' or '_'.
-            where: Where the values come from, for the message.
+            where: Where the values come from, for the message; the keys alone say it of options.
         """
         spelled = {key: key.replace("-", "_") for key in values}
         twice = [key for key, count in Counter(spelled.values()).items() if count > 1]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.memory import require_memory
+from striate.core.paths import to_type
 from striate.data.aspect import ResizeChoice
 
 SEPARATOR = "|"  # between the names of several classes
@@ -186,7 +187,7 @@ def require_classes(wanted: Sequence[str], known: Sequence[str], where: str, lea
         raise SettingsError(
             "a class subset needs at least two different classes",
             where=f"{where}:{','.join(wanted)}",
-            fix=f"write e.g. {where}:{known[0]},{known[-1]}",
+            fix=f"write e.g. {to_type(f'{where}:{known[0]},{known[-1]}')}",
         )
 
 

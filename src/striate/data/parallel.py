@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from striate.core.errors import DataError
 from striate.core.names import some
 from striate.core.spec import ImageSpec
+from striate.data.audit.finding import of
 from striate.data.conversions import conversions
 from striate.data.decode import PassingError, decode_with_header, read_bytes
 from striate.data.reading import READING
@@ -97,10 +98,10 @@ def require_readable(
         return []
     if skip_bad and len(bad) < len(errors):
         names = [Path(str(error.where)).name for error in bad]
-        return [f"{len(bad)} unreadable picture{'' if len(bad) == 1 else 's'} {LEFT_OUT}: {some(names)}"]
+        return [f"{of(len(bad), 'unreadable picture')} {LEFT_OUT}: {some(names)}"]
     lines = "\n".join(f"  {error.where}: {error.what}" for error in bad)
     raise DataError(
-        f"{len(bad)} of {len(errors)} pictures cannot be used:\n{lines}",
+        f"{len(bad):,} of {of(len(errors), 'picture')} cannot be used:\n{lines}",
         fix=fix if skip_bad else f"{fix}, or go on without them: --skip-bad",
     )
 

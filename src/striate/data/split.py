@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import torch
 from torch import Tensor
 
-from striate.core.errors import DataError
+from striate.core.errors import DataError, SettingsError
 from striate.core.random import Stream, uniform
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.deal import hold_out_groups
 
 MAX_HELD_OUT = 5000
 DEFAULT_SHARE = 0.1
+LEAST_LEFT = 0.05  # to train on, of what there is
 
 
 def stratified_split(
@@ -85,6 +87,23 @@ def complete(splits: Splits, val_share: float | None, test_share: float, seed: i
         # with two pictures per class, the test part has taken all that can be spared
         splits = replace(splits, train=train, val=val if len(val) else None, val_share=share)
     return splits if splits is given or given.train.groups is None else _with_groups_told(given.train, splits)
+
+
+def require_enough_left(splits: Splits, val_share: float | None, test_share: float) -> None:
+    """Refuse shares that leave almost nothing to train on: SettingsError with all of them by name."""
+    if splits.val is not None:
+        return
+    held = {"--val-share": val_share or 0.0}
+    if splits.test is None:
+        held["--test-share"] = test_share
+    left = prod(1 - share for share in held.values())  # the second is of what the first has left
+    if sum(held.values()) < 1 and left >= LEAST_LEFT:
+        return
+    told = " and ".join(f"{option} {share:g}" for option, share in held.items() if share)
+    raise SettingsError(
+        f"{told} leave {100 * left:.2g} % of the pictures to train on",
+        fix=f"hold less out: together less than 1, with {100 * LEAST_LEFT:.0f} % or more to train on",
+    )
 
 
 def _with_groups_told(whole: ImageDataset, splits: Splits) -> Splits:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from striate.core.errors import ModelFileError, ResourceError, SettingsError
 from striate.core.paths import is_there, user_path
+from striate.core.registry import nearest
 from striate.core.spec import ImageSpec
 from striate.data.reading import READING
 from striate.models.build import Architecture, build
@@ -229,7 +230,17 @@ def _of_timm_config(name: str, model: str) -> Pretrained:
     """Return what timm says of a network's pictures, still without weights."""
     from striate.models.timm_models import known_config  # timm takes seconds to import
 
-    bare, config = known_config(model)
+    try:
+        bare, config = known_config(model)
+    except SettingsError as error:
+        if name != model:  # which is of a file, and its network's name is what is wrong
+            raise
+        guess = nearest(name, (LITE0, *TORCHVISION))
+        told = f"did you mean '{guess}'? " if guess else ""
+        if name.startswith(TIMM):
+            told = (error.fix or "").partition("Known:")[0]
+        fix = f"{told}Known: {LITE0}, {', '.join(TORCHVISION)}, {TIMM}NAME, a file or a run; or none"
+        raise SettingsError("no such pretrained weights", where=name, fix=fix) from None
     architecture = Architecture(name=TIMM + bare)
     return Pretrained(name, architecture, config.mean, config.std, max(config.input_size[1:]), lambda _: {}, name)
 

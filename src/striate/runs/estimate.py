@@ -22,6 +22,11 @@ class Estimate(BaseModel):
     on_gpu: bool = False
     disk: int = Field(ge=0)
 
+    def of_runs(self, count: int) -> str:
+        """Return what so many such runs take one after the other, for people: 'about 15 min, 200 MiB disk'."""
+        time = f"under {count} minutes" if self.seconds is None else f"about {_rounded(count * self.seconds)}"
+        return f"{time}, {size_text(count * self.disk)} disk"
+
     def __str__(self) -> str:
         """Return it for people: 'about 3 min, 1.2 GiB memory, 40 MiB disk'."""
         time = "under a minute" if self.seconds is None else f"about {_rounded(self.seconds)}"

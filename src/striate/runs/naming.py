@@ -8,6 +8,7 @@ from pathlib import Path
 
 from striate.core.errors import SettingsError
 from striate.core.paths import is_there, to_type, user_path
+from striate.runs.model_file import NAME as MODEL
 
 LONGEST_NAME = 200  # bytes; file systems stop at 255
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]|^\.|^-|\.tmp-|^\s*$")
@@ -28,6 +29,24 @@ def require_name(out: Path, name: str | None) -> None:
         raise SettingsError("not a name for a run folder", where=repr(name), fix=fix)
     if str(out).startswith("~"):  # what is left of it where there is no such user
         raise SettingsError("no such user's home folder", where=out, fix="write the path out, or './~…'")
+    place = next((one for one in (out, *out.parents) if is_there(one)), None)
+    if place is not None and not place.is_dir():
+        raise SettingsError("is a file, not a folder", where=place, fix="name a folder with --out")
+
+
+def require_free_name(out: Path, name: str | None) -> None:
+    """Refuse what `claim` and `require_name` would refuse, before anything is read: SettingsError."""
+    require_name(out, name)
+    if name is not None and is_there(out / name):
+        raise taken(out / name)
+
+
+def taken(path: Path) -> SettingsError:
+    """Return the error that a name is taken, with what there is to do about it: only what is unfinished can go on."""
+    fix = "use another --name, or none: runs without one are numbered"
+    if is_there(path / "config.json") and not is_there(path / MODEL):
+        fix = f"use another --name, or go on with  {to_type('striate', 'train', '--resume', path)}"
+    return SettingsError("run folder exists", where=path, fix=fix)
 
 
 def claim(temporary: Path, out: Path, name: str | None, default_name: str) -> Path:
@@ -51,9 +70,5 @@ def claim(temporary: Path, out: Path, name: str | None, default_name: str) -> Pa
             if not path.exists():
                 raise error
             if name is not None:
-                raise SettingsError(
-                    "run folder exists",
-                    where=path,
-                    fix=f"use another --name, or go on with  {to_type('striate', 'train', '--resume', path)}",
-                ) from None
+                raise taken(path) from None
             number += 1

@@ -19,6 +19,8 @@ from striate.evaluation.temperature import LEAST_PICTURES, fit_temperature
 from striate.evaluation.unknown import Detector, make_detector, needed_for_unknown, unknown_rule, unknown_scores
 from striate.models import Classifier
 
+MOST_HELD_OUT = 50  # per cent that are advised for validation
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -57,7 +59,8 @@ def calibrate(
     """
     if val is None or data.val is None:
         plain = None if settings.reject_below is None else Calibration(reject_below=settings.reject_below)
-        return Learned(plain, notes=("there is no validation part, so probabilities are not calibrated",))
+        why = "too few pictures to hold any out" if data.val_share else "--val-share 0"
+        return Learned(plain, notes=(f"there is no validation part ({why}), so probabilities are not calibrated",))
     if not bool(val.logits.isfinite().all()):
         return Learned(None, val=val, notes=("logits of validation pictures are not finite: nothing is calibrated",))
     few = len(data.val) < LEAST_PICTURES
@@ -119,8 +122,9 @@ def _unknown(
     return detector, unknown_scores(model, val, spec, detector), None
 
 
-def refusals(settings: CertaintySettings, val: ImageDataset | None) -> list[str]:
+def refusals(settings: CertaintySettings, data: Splits) -> list[str]:
     """Return what is wrong with the wanted rejection, one sentence each."""
+    val = data.val
     if settings.error_rate is None:
         return []
     if settings.reject_below is not None:
@@ -131,9 +135,25 @@ def refusals(settings: CertaintySettings, val: ImageDataset | None) -> list[str]
     if len(val) < needed:
         return [
             f"an error_rate of {settings.error_rate:g} takes {needed:,} validation pictures or more to promise, and "
-            f"there are {len(val):,}: use a greater --val-share, or --error-rate {_promised_by(len(val)):g} or more"
+            f"there are {len(val):,}: use {_wider(data, needed)}--error-rate {_promised_by(len(val)):g} or more"
         ]
     return []
+
+
+def _wider(data: Splits, needed: int) -> str:
+    """Return the share to hold out for so many validation pictures; empty where none does, or none is held out."""
+    assert data.val is not None
+    if data.val_share is None or data.val_share == 0:
+        return ""
+    parts = data.train.class_counts(), data.val.class_counts()
+    counts = [sum(pair) for pair in zip(*parts, strict=True)]
+    if data.multi_label or data.train.groups is not None:
+        counts = [len(data.train) + len(data.val)]
+    for hundredths in range(1, MOST_HELD_OUT + 1):
+        share = hundredths / 100
+        if sum(min(max(round(share * count), 1), count - 1) for count in counts) >= needed:
+            return f"--val-share {share:g} or more, or "
+    return ""
 
 
 def _promised_by(count: int) -> float:

@@ -19,9 +19,9 @@ def refusal(problems: Sequence[str]) -> SettingsError:
     """Return the error that tells problems, each of the form 'what is wrong: what helps'."""
     if len(problems) == 1:
         what, _, remedy = problems[0].rpartition(": ")
-        return SettingsError(what, where="settings", fix=remedy)
+        return SettingsError(what, fix=remedy)
     lines = "\n".join(f"  {problem}" for problem in problems)
-    return SettingsError(f"{len(problems)} things do not fit:\n{lines}", where="settings", fix="as each line ends")
+    return SettingsError(f"{len(problems)} things do not fit:\n{lines}", fix="as each line ends")
 
 
 def contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> list[str]:
@@ -32,7 +32,7 @@ def contradictions(settings: TrainSettings, data: Splits, spec: ImageSpec) -> li
         data: What they are for.
         spec: How its pictures become the network's input.
     """
-    problems = [*_without_effect(settings), *_without_effect_on(settings, data), *refusals(settings, data.val)]
+    problems = [*_without_effect(settings), *_without_effect_on(settings, data), *refusals(settings, data)]
     if settings.one_logit and spec.multi_label:
         problems.append("one_logit tells two classes apart; here every class has a logistic output: leave it out")
     if settings.alternate_flip and not settings.flip:

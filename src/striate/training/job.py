@@ -11,7 +11,7 @@ from striate.core import clock
 from striate.core.device import choose_device, describe_machine
 from striate.core.errors import SettingsError
 from striate.core.memory import keep_freed_memory
-from striate.core.paths import is_there, to_type, user_path
+from striate.core.paths import to_type, user_path
 from striate.core.settings import TrainSettings
 from striate.data.audit.quick import quick_check, worth_telling
 from striate.data.dataset import ImageDataset, Splits
@@ -22,7 +22,7 @@ from striate.models import Classifier
 from striate.runs.config import MAY_CHANGE, RunConfig
 from striate.runs.folder import Run
 from striate.runs.model_file import ModelCard, metrics_summary, save_model
-from striate.runs.naming import folder_name
+from striate.runs.naming import folder_name, require_free_name
 from striate.runs.spent import NAME as TIME
 from striate.runs.spent import Spent
 from striate.training.calibrate import Learned, calibrate
@@ -180,13 +180,7 @@ def prepare(
     Raises:
         StriateError: Whatever cannot be obeyed; nothing has been written then.
     """
-    if name is not None and is_there(out / name / "config.json"):
-        # before the data are read: the answer will not change
-        raise SettingsError(
-            "run folder exists",
-            where=out / name,
-            fix=f"use another --name, or  {to_type('striate', 'train', '--resume', out / name)}",
-        )
+    require_free_name(out, name)  # before the data are read: the answer will not change
     started = clock.now() if started is None else started
     settings = with_whole_paths(settings)
     seen = foresee(data, settings, out, started)

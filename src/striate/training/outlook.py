@@ -23,18 +23,20 @@ from striate.data.loader import Loader, in_order
 from striate.data.sources import open_data
 from striate.models import Classifier, build, place
 from striate.models.summary import summarize
+from striate.models.weights import Pretrained
 from striate.runs.estimate import Estimate
 from striate.training.budget import TimeBudget, require_time_for_head
 from striate.training.features import feature_race, in_bf16, seconds_of_features
 from striate.training.penalty import Penalty
 from striate.training.plan import Plan, fitted_plan, wider_plan
 from striate.training.precision import race
-from striate.training.preflight import estimate
+from striate.training.preflight import estimate, require_room
 from striate.training.probe import SHARE, WRITE_LEAST, probe
 from striate.training.resizing import require_another_side
 from striate.training.transfer import begin
 from striate.training.transfer_plan import better_side, named_weights, plan_run, sized, unlike
 
+MUCH = 2**30  # values of training pictures, from which their mean and their neighbours take seconds
 RACE_FROM = 100_000_000  # multiply-adds per step; below, a race is decided by chance
 
 
@@ -84,6 +86,8 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
     told = unlike(splits, weights)
     if told:
         splits = replace(splits, notes=[*splits.notes, told])
+    if splits.train.images.numel() > MUCH:
+        _require_room_for_a_batch(settings, splits, weights, device)
     planned = plan_run(settings, splits, weights)
     plan, model, outcome = _network(planned, splits, device)
     if settings.time_budget is not None:
@@ -98,6 +102,23 @@ def foresee(data: str, settings: TrainSettings, out: Path, started: float | None
         if not plan.settings.transfers:  # of pretrained weights the head alone is worth having
             budget.require_steps()
     return Outlook(splits, model, plan, outcome, estimate(model, splits, plan, out, outcome), fixes)
+
+
+def _require_room_for_a_batch(
+    settings: TrainSettings, data: Splits, weights: Pretrained | None, device: torch.device
+) -> None:
+    """Refuse a batch that cannot fit, by the plan for one picture of each class: all of them take long to plan by.
+
+    Raises:
+        ResourceError: A batch of the size that was asked for needs more memory than there is.
+    """
+    if settings.batch_size is None:
+        return
+    firsts = torch.cat([data.train.of_class(label)[:1] for label in range(len(data.classes))]).unique()
+    plan = plan_run(settings, replace(data, train=data.train.select(firsts)), weights)
+    batch = min(settings.batch_size, len(data.train))
+    plan = replace(plan, settings=plan.settings.with_values(batch_size=batch))
+    require_room(place(build(plan.architecture, plan.spec), device), data, plan)
 
 
 def with_whole_paths(settings: TrainSettings) -> TrainSettings:
@@ -136,8 +157,11 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
 
     Raises:
         SettingsError: The network cannot be built, or a penalty's patterns do not match.
+        ResourceError: A batch does not fit into memory.
     """
     model = build_network(plan, data, device)
+    rows = summarize(model, plan.spec.input_shape)
+    require_room(model, data, plan, rows)  # before the race takes it
     Penalty(model, plan.settings)  # says now whether its patterns match
     if plan.settings.precision != "auto":
         return plan, model, {}
@@ -146,7 +170,7 @@ def _network(plan: Plan, data: Splits, device: torch.device) -> tuple[Plan, Clas
         # of convolutions within each map, gradients in bf16 are slow on processors; features are not
         chosen = "fp32" if device.type == "cpu" else str(outcome["chosen"])
         return _decide(plan, chosen, f"of features: {_told(outcome)}"), model, outcome
-    work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in summarize(model, plan.spec.input_shape))
+    work = (plan.settings.batch_size or 1) * sum(row.multiply_adds for row in rows)
     if work < RACE_FROM:
         return _decide(plan, "fp32", "steps too short for a race to tell"), model, {}
     outcome = _precision_race(deepcopy(model), data, plan, device)

@@ -58,8 +58,8 @@ class Plan:
     reasons: Mapping[str, str]
     costs: Costs | None = None
 
-    def lines(self) -> list[str]:
-        """Return the plan in five lines, for people."""
+    def lines(self, data: Splits | None = None) -> list[str]:
+        """Return the plan in five lines, for people; of the data it says how many pictures each part has."""
         s = self.settings
         flip = "by turns" if s.flip and s.alternate_flip else s.flip
         moves = {
@@ -86,8 +86,9 @@ class Plan:
         options = "".join(f" {key}={value}" for key, value in self.architecture.options.items())
         options += " one logit" if self.architecture.one_logit else ""
         balance = f", balanced by {s.balance}{self._why('balance')}" if s.balance not in (None, "none") else ""
+        counts = ", ".join(f"{len(part):,} {name}" for name, part in data.parts().items()) + " · " if data else ""
         return [
-            f"pictures   {', '.join(pictures)}",
+            f"pictures   {counts}{', '.join(pictures)}",
             f"network    {self.architecture.name}{options}{self._begun()}",
             f"schedule   {self._schedule()}{balance}",
             f"augment    {', '.join(active) or 'nothing'}",

@@ -54,25 +54,42 @@ def estimate(
     Raises:
         ResourceError: Memory or disk have less than is needed for certain.
     """
-    device = next(model.parameters()).device
     rows = summarize(model, plan.spec.input_shape)
+    needed = require_room(model, data, plan, rows)
+    disk = _disk(model, data, plan)
+    _require_disk(disk, out)
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    memory = needed if on_gpu else max(peak_memory(), resident_memory() + needed)
+    return Estimate(seconds=_seconds(model, data, plan, rows, race or {}), memory=memory, on_gpu=on_gpu, disk=disk)
+
+
+def require_room(model: Classifier, data: Splits, plan: Plan, rows: list[LayerSummary] | None = None) -> int:
+    """Return the bytes that training takes beside what is held already; to be asked before the first batch is made.
+
+    Args:
+        model: On its device.
+        data: The splits.
+        plan: Complete; where a race is still to choose the precision, which both run in, the larger counts.
+        rows: The network's summary, where it is known.
+
+    Raises:
+        ResourceError: Less is free than is needed for certain.
+    """
+    rows = summarize(model, plan.spec.input_shape) if rows is None else rows
+    device = next(model.parameters()).device
     only_head = plan.settings.only_head
     needed = (_head_memory if only_head else _training_memory)(model, data, plan, rows)
-    disk = _disk(model, data, plan)
     work = "the features of" if only_head else f"batches of {plan.settings.batch_size}"
     remedy = "--img-size, or other weights" if only_head else "--batch-size or --img-size, or another --model"
-    on_gpu = device.type == "cuda"
     height, width = plan.spec.input_shape[1:]
     require_memory(
         int(SURE * needed),
         f"{work} pictures of {height} × {width}",
         where=plan.architecture.name,
         fix=f"use a smaller {remedy}",
-        free=torch.cuda.mem_get_info(device)[0] if on_gpu else None,
+        free=torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None,
     )
-    _require_disk(disk, out)
-    memory = needed if on_gpu else max(peak_memory(), resident_memory() + needed)
-    return Estimate(seconds=_seconds(model, data, plan, rows, race or {}), memory=memory, on_gpu=on_gpu, disk=disk)
+    return needed
 
 
 def _seconds(

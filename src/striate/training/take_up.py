@@ -10,6 +10,7 @@ from striate.core.settings import TrainSettings
 from striate.data.sources.registry import source_of
 from striate.runs.config import MAY_CHANGE
 from striate.runs.folder import Run
+from striate.runs.naming import require_free_name
 from striate.training.job import Job, prepare, resume
 
 
@@ -36,9 +37,22 @@ def take_up(
         SettingsError: There is a run of that name, made with other settings or data.
         StriateError: Whatever else cannot be obeyed.
     """
+    run = earlier(data, settings, given=given, out=out, name=name)
+    if run is None:
+        return prepare(data, settings, given=given, out=out, name=name, started=started)
+    return None if run.is_finished else resume(run.path, {}, started)
+
+
+def earlier(data: str, settings: TrainSettings, *, given: frozenset[str], out: Path, name: str) -> Run | None:
+    """Return the run of that name where there is one, finished or not; the arguments are those of `take_up`.
+
+    Raises:
+        SettingsError: It was made with other settings or data; or there is none, and the name cannot be used.
+    """
     path = out / name
     if not is_there(path / "config.json"):
-        return prepare(data, settings, given=given, out=out, name=name, started=started)
+        require_free_name(out, name)
+        return None
     run = Run.open(path)
     differing = differences(run, data, settings, given)
     if differing:
@@ -47,7 +61,7 @@ def take_up(
             where=path,
             fix=f"use another --name or --out, or remove it: {to_type('rm', '-r', path)}",
         )
-    return None if run.is_finished else resume(path, {}, started)
+    return run
 
 
 def differences(run: Run, data: str, settings: TrainSettings, given: frozenset[str]) -> list[str]:

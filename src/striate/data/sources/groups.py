@@ -11,6 +11,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError, SettingsError
 from striate.core.natural import natural
+from striate.core.paths import to_type
 
 
 def groups_in_paths(pattern: str, names: Sequence[str], where: object) -> list[str]:
@@ -29,13 +30,15 @@ def groups_in_paths(pattern: str, names: Sequence[str], where: object) -> list[s
         rule = re.compile(pattern)
     except re.error as error:
         raise SettingsError(
-            f"not a regular expression ({error})", where=f"--group {pattern!r}", fix=r"write e.g. --group 'patient\d+'"
+            f"not a regular expression ({error})",
+            where=to_type("--group", pattern),
+            fix=r"write e.g. --group 'patient\d+'",
         ) from None
     found = [match and match[1 if rule.groups else 0] for match in map(rule.search, names)]
     missing = [name for name, group in zip(names, found, strict=True) if not group]
     if len(missing) == len(names) > 1:
         raise DataError(
-            f"none of {len(names):,} pictures is in a group, as {pattern!r} finds nothing in their paths; the first is "
+            f"none of {len(names):,} pictures is in a group, as '{pattern}' finds nothing in their paths; the first is "
             f"{names[0]}",
             where=where,
             fix="change --group so that it finds the group of every picture",
@@ -43,7 +46,7 @@ def groups_in_paths(pattern: str, names: Sequence[str], where: object) -> list[s
     if missing:
         lines = "\n".join(f"  {name}" for name in missing)
         raise DataError(
-            f"{len(missing):,} of {len(names):,} pictures are in no group, as {pattern!r} finds nothing in their "
+            f"{len(missing):,} of {len(names):,} pictures are in no group, as '{pattern}' finds nothing in their "
             f"paths:\n{lines}",
             where=where,
             fix="change --group so that it finds the group of every picture, or move these pictures away",

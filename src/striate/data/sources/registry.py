@@ -70,6 +70,7 @@ def open_data(name: str, settings: DataSettings, seed: int, fixes: Fixes | None 
     if settings.folds is not None and settings.fold is not None:
         splits = take_fold(splits, settings.folds, settings.fold, seed)
     else:
+        split.require_enough_left(splits, settings.val_share, settings.test_share)
         splits = split.complete(splits, settings.val_share, settings.test_share, seed)
     if settings.first is not None:
         train = splits.train

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from striate.cli.given import given_pictures
 from striate.cli.imports import importing
 from striate.core.errors import DataError, ResourceError, SettingsError, StriateError
-from striate.core.paths import to_type, user_path
+from striate.core.paths import is_there, to_type, user_path
 
 if TYPE_CHECKING:
     from striate.deploy.explaining import Opened
@@ -59,7 +59,7 @@ def command(
         from striate.explain.chapters import OF_PICTURES, chosen_names
         from striate.explain.report.making import make
         from striate.explain.report.page import NAME, Page, write_page
-        from striate.explain.report.place import folder_for, require_same_network
+        from striate.explain.report.place import folder_for, replaces_report
 
     _require_names(run, only)
     names = chosen_names(only)
@@ -85,11 +85,13 @@ def command(
         console.print(f"note: the pictures are not looked at: that do {', '.join(OF_PICTURES)}", markup=False)
     if out is None:
         folder = folder_for(subject, path, data, _other_part(subject, data, part))
-    elif folder != path and require_same_network(folder, subject):
-        console.print(f"note: the report in {folder}, of other pictures, is replaced", markup=False)
+    if replaces_report(folder, subject):
+        console.print(
+            f"note: the report in {folder}, of other pictures or an earlier version, is replaced", markup=False
+        )
     _make_folder(folder / "figures")
     pictures_named = images if images and subject.given is not None else []
-    options = {"--part": part, "--layer": layer, "--data": data, "--data-dir": data_dir, "--out": out}
+    options = {"--part": part, "--data": data, "--data-dir": data_dir, "--out": out}
     words = [word for option, value in options.items() if value is not None for word in (option, value)]
     page = Page(subject, asked=names, pictures=pictures_named, options=words)
     told: list[dict[str, Any]] = []
@@ -120,7 +122,10 @@ def command(
 
 def _require_names(run: Path, only: list[str] | None) -> None:
     """Refuse pictures that stand after --only, where they would be names of chapters."""
-    files = [name for name in only or [] if Path(name).suffix or "/" in name]
+    from striate.explain.chapters import FILES
+
+    names = [name for name in only or [] if name and name not in FILES]
+    files = [name for name in names if Path(name).suffix or "/" in name or is_there(Path(name))]
     if files:
         rest = [name for name in only or [] if name not in files]
         command = to_type("striate", "explain", run, *files, *(["--only", *rest] if rest else []))

@@ -41,14 +41,15 @@ def folder_for(subject: Subject, path: Path, data: str | None, part: str | None)
     return next(folder for folder in numbered if key_in(folder / NAME) in (None, report_key(subject)))
 
 
-def require_same_network(folder: Path, subject: Subject) -> bool:
-    """Return whether a folder holds a report of other pictures, which will be replaced.
+def replaces_report(folder: Path, subject: Subject) -> bool:
+    """Return whether a folder holds a report whose chapters do not fit to these, of other pictures or another version.
 
     Raises:
         SettingsError: It holds one of another network, whose figures would be mixed with these.
     """
     there, own = key_in(folder / NAME), report_key(subject)
-    if there is not None and there.partition("-")[0] != own.partition("-")[0]:
+    own_folder = subject.run is not None and folder.resolve() == subject.run.path.resolve()
+    if there is not None and not own_folder and there.partition("-")[0] != own.partition("-")[0]:
         raise SettingsError("holds the report of another network", where=folder, fix="use another --out")
     return there not in (None, own)
 

@@ -171,7 +171,8 @@ def chapters(
             if only is not None:
                 raise
             chapter = Chapter(name, name, warnings=[str(error)])
-        made.append(replace(chapter, warnings=[*opened.notes, *chapter.warnings]) if not made else chapter)
+        warnings = dict.fromkeys([*([] if made else opened.notes), *chapter.warnings])  # the summary repeats a note
+        made.append(replace(chapter, warnings=list(warnings)))
     return made
 
 

@@ -95,7 +95,8 @@ def test_a_model_file_alone_needs_pictures_and_writes_beside_nothing(run, photos
     assert "--data FOLDER" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["lone.safetensors"]
     assert explain(model, "--data", photos, "--only", *OWN) == 0
-    assert check_page((tmp_path / "lone-explained" / "report.html").read_text())
+    reader = check_page((tmp_path / "lone-explained" / "report.html").read_text())
+    assert "lone.safetensors" in reader.text
     assert (tmp_path / "lone-explained" / "figures" / "confusion-matrix.png").is_file()
 
 
@@ -130,6 +131,89 @@ def test_a_run_whose_pictures_are_gone_is_told_what_to_type(own_run, photos, tmp
     assert explain(own_run) == 3
     assert "--data FOLDER" in capsys.readouterr().err
     assert explain(own_run, "--data", photos, "--only", "summary", "settings") == 0
+    assert (own_run / f"explained-{photos.name}" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("others", "place"),
+    [
+        (lambda photos: ["--part", "train"], "explained-train"),
+        (lambda photos: ["--data", photos], "explained-{photos}"),
+        (lambda photos: [photos / "dark" / "00.png"], "explained-pictures"),
+    ],
+)
+def test_other_pictures_leave_the_runs_report_as_it_is(own_run, photos, capsys, others, place):
+    assert explain(own_run, "--only", "summary", "feature-maps") == 0
+    before = tree(own_run)
+    given = others(photos)
+    pictures = [one for one in given[:1] if isinstance(one, Path)]
+    assert explain(own_run, *pictures, "--only", "feature-maps", *given[len(pictures) :]) == 0
+    folder = own_run / place.format(photos=photos.name)
+    assert str(folder / "report.html") in capsys.readouterr().out
+    now = tree(own_run)
+    assert {name: now[name] for name in before} == before
+    assert list((folder / "figures").iterdir())
+    text = check_page((folder / "report.html").read_text()).text
+    assert "it was not asked for" in text
+    words = " ".join(map(str, given))
+    assert words in text
+
+
+def test_the_part_that_would_be_taken_unasked_is_the_runs_own(own_run):
+    assert explain(own_run, "--only", "summary") == 0
+    assert explain(own_run, "--only", "settings", "--part", "test") == 0
+    assert {"summary", "settings"} <= set(check_page((own_run / "report.html").read_text()).ids)
+
+
+def test_other_given_pictures_get_another_folder(own_run, photos):
+    for name in ("00.png", "01.png", "00.png"):
+        assert explain(own_run, photos / "dark" / name, "--only", "feature-maps") == 0
+    assert sorted(path.name for path in own_run.glob("explained*")) == ["explained-pictures", "explained-pictures-2"]
+
+
+def test_model_files_of_two_networks_never_share_a_folder(run, photos, tmp_path, monkeypatch, capsys):
+    import torch
+
+    from striate.runs.model_file import load_model, save_model
+
+    monkeypatch.chdir(tmp_path)
+    loaded = load_model(run)
+    for name in ("a", "b", "x/a"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        save_model(folder / "model.safetensors", loaded.model, loaded.card, loaded.detector)
+        assert explain(folder / "model.safetensors", "--data", photos, "--only", "summary") == 0
+        with torch.no_grad():
+            next(loaded.model.parameters()).mul_(0.5)
+    assert sorted(path.name for path in tmp_path.glob("*-explained*")) == [
+        "a-explained",
+        "a-explained-2",
+        "b-explained",
+    ]
+    capsys.readouterr()
+    words = ["--data", photos, "--only", "summary", "--out", tmp_path / "a-explained"]
+    assert explain(tmp_path / "b" / "model.safetensors", *words) == 2
+    assert "report of another network" in capsys.readouterr().err
+    assert explain(tmp_path / "a" / "model.safetensors", *words) == 0
+
+
+def test_pictures_that_no_chapter_looks_at_are_told(own_run, photos, capsys):
+    assert explain(own_run, photos / "dark" / "00.png", "--only", "summary") == 0
+    assert "note: the pictures are not looked at: that do saliency" in capsys.readouterr().err
+    assert not list(own_run.glob("explained*"))
+
+
+@pytest.mark.parametrize(
+    ("only", "told"),
+    [
+        ([], "no chapter is named"),
+        ([""], "no chapter is named"),
+        (["saliency", "pics/digit.png"], "explain RUN pics/digit.png --only saliency"),
+    ],
+)
+def test_only_wants_names_of_chapters(tmp_path, capsys, only, told):
+    assert main(["explain", "RUN", "--only", *only]) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made_is_named(own_run, tmp_path, capsys):
@@ -165,6 +249,8 @@ def test_python_returns_chapters(own_run, photos):
     assert tree(own_run) == before, "Python writes nothing"
     with pytest.raises(striate.api.SettingsError, match="unknown chapter"):
         striate.chapters(own_run, only=["summry"])
+    with pytest.raises(striate.api.SettingsError, match="no chapter is named"):
+        striate.chapters(own_run, only=[])
     with pytest.raises(striate.api.SettingsError, match="named in a list"):
         striate.chapters(own_run, only="summary")
 

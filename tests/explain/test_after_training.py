@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 import striate
+from striate.cli.main import main
 from striate.core.errors import DataError
 from striate.explain.chapter import CHAPTERS, Chapter
 from striate.explain.chapters import RECORDED, chosen_names, most_important_first
 from striate.explain.report import after_training, making
 from striate.explain.report.making import Made, make_within
+from striate.explain.report.page import NAME
 from striate.runs.spent import Spent
 from striate.training.job import Job, prepare, resume
 
@@ -183,3 +185,12 @@ def test_a_time_budget_leaves_what_is_left_of_it(tmp_path, monkeypatch):
     assert after_training._seconds(Finished()) == pytest.approx(8.0)  # what is left
     Budget.used = lambda self: 20.0
     assert after_training._seconds(Finished()) == pytest.approx(10.0)
+
+
+def test_explaining_a_run_keeps_the_chapters_made_after_training(report_on, reports, tmp_path):
+    job = finished(tmp_path)
+    report_on(job)
+    path = job.run.path
+    before = set(check_page((path / NAME).read_text()).ids)
+    assert main(["explain", str(path), "--only", "settings", "--device", "cpu"]) == 0
+    assert before <= set(check_page((path / NAME).read_text()).ids)

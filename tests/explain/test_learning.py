@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.core.errors import SettingsError
+from striate.core.errors import ModelFileError, SettingsError
 from striate.explain.chapter import CHAPTERS
 from striate.explain.curves import Curve
 from striate.explain.learning import curve_table, gap_figure, speed_figure, told
@@ -86,6 +86,13 @@ def test_without_a_run_or_an_epoch_it_is_refused_with_a_remedy(digits_subject, m
         with pytest.raises(SettingsError) as caught:
             CHAPTERS["learning"](replace(digits_subject, run=run), "full")
         assert caught.value.fix
+
+
+def test_metrics_of_which_no_line_can_be_read_are_damaged(digits_subject, make_run) -> None:
+    run = Run.open(make_run("garbage", []))
+    (run.path / "metrics.jsonl").write_text("garbage\n")
+    with pytest.raises(ModelFileError, match="damaged"):
+        CHAPTERS["learning"](replace(digits_subject, run=run), "full")
 
 
 def test_a_run_without_validation_has_no_gap(digits_subject, make_run) -> None:

@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from striate.cli.main import main
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
+from striate.evaluation import evaluate
 from striate.evaluation.evaluate import from_logits
 from striate.explain.chapters import write_chapter
 from striate.explain.record.classes import hardest, recall_figure
@@ -164,3 +165,61 @@ def test_a_recall_figure_keeps_to_its_width(mixed):
     scores = [replace(score, name=score.name * 100) for score in hardest(mixed.evaluation)]
     image = drawn(recall_figure(scores, "Recall"))
     assert image.width == 6.4 * 150
+
+
+def test_pictures_it_was_trained_on_say_nothing_of_others(digits_subject, mixed):
+    others = "statement about others"
+    fresh = write_chapter("summary", digits_subject, "quick")
+    assert others in fresh.text[0]
+    assert not any("trained on" in warning for warning in fresh.warnings)
+    train = digits_subject.train
+    result = evaluate(digits_subject.model, train, digits_subject.spec, "all")
+    seen = write_chapter("summary", replace(digits_subject, pictures=train, evaluation=result), "quick")
+    assert others not in seen.text[0]
+    assert f"{len(train):,} of {len(train):,} pictures are, pixel for pixel, ones" in seen.warnings[0]
+    part = write_chapter("summary", replace(mixed, evaluation=replace(mixed.evaluation, part="train")), "quick")
+    assert others not in part.text[0]
+    assert "of new ones this says little" in part.warnings[0]
+    assert "cannot be known" in write_chapter("summary", mixed, "quick").warnings[0]
+
+
+def test_pictures_of_each_class_are_counted_in_every_part(digits_subject):
+    splits = digits_subject.run.open_data(digits_subject.run.config.settings)
+    chapter = write_chapter("data", replace(digits_subject, parts=splits.parts()), "quick")
+    table = chapter.tables[0]
+    assert list(table.columns) == ["class", *splits.parts()]
+    for column, part in enumerate(splits.parts().values(), start=1):
+        assert int(table.rows[0][column].replace(",", "")) == len(part)
+        assert [int(row[column]) for row in table.rows[1:]] == np.bincount(part.labels.numpy(), minlength=10).tolist()
+
+
+def transferred(subject, folder, kept):
+    """Return the subject of a run whose folder says that it was fine-tuned for two epochs, and what was kept."""
+    import shutil
+
+    run = type(subject.run).open(shutil.copytree(subject.run.path, folder / "tuned"))
+    figures = {"accuracy": 0.9, "loss": 0.3, "count": 50}
+    record = {"body_sha256": "x", "head": figures, "fine_tuned": {**figures, "accuracy": 0.8}, "kept": kept}
+    (run.path / "transfer.json").write_text(json.dumps(record))
+    lines = run.metrics()
+    head = {**lines[0], "epoch": 0, "step": 0}
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [head, *lines]))
+    return replace(subject, run=run)
+
+
+def test_fine_tuning_that_was_not_kept_is_said_wherever_epochs_are(digits_subject, tmp_path):
+    subject = transferred(digits_subject, tmp_path, "head")
+    for name in ("summary", "plan", "learning"):
+        text = " ".join(write_chapter(name, subject, "quick").text)
+        assert "2 epochs" in text, name
+        assert "3 epochs" not in text, name
+        assert "accuracy 0.8000 after 0.9000" in text, name
+        assert "not kept" in text, name
+
+
+def test_fine_tuning_that_was_kept_is_not_called_lost(digits_subject, tmp_path):
+    subject = transferred(digits_subject, tmp_path, "fine-tuned")
+    for name in ("summary", "plan", "learning"):
+        text = " ".join(write_chapter(name, subject, "quick").text)
+        assert "2 epochs" in text, name
+        assert "not kept" not in text, name

@@ -124,8 +124,20 @@ def test_what_is_not_there_is_named_with_its_reason_and_command(digits_subject, 
     write_page(page, tmp_path / NAME, tmp_path / "my run")
     text = check_page((tmp_path / NAME).read_text()).text
     assert "too <few> pictures: here" in text
-    assert f"striate explain '{tmp_path}/my run' --only calibration" in text
+    assert "give more" in text
+    assert "--only calibration" not in text, "it would be refused again"
     assert f"striate explain '{tmp_path}/my run' --only plan" in text
+    assert "there was no time for it after training" in text
+
+
+def test_what_was_not_asked_for_is_said_so_with_a_command_of_the_same_pictures(digits_subject, tmp_path):
+    page = Page(digits_subject, asked=["plan"], pictures=["a b.png"], options=["--part", "val"])
+    write_page(page, tmp_path / NAME, "run")
+    text = check_page((tmp_path / NAME).read_text()).text
+    assert "no time" not in text
+    assert "it was not asked for" in text
+    assert "this explanation ended before it" in text
+    assert "striate explain run 'a b.png' --only summary --part val" in text
 
 
 def test_tables_set_numbers_to_the_right_and_commands_as_such():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,12 +10,13 @@ from cyclopts import Parameter
 
 from striate.cli.given import given_pictures
 from striate.cli.imports import importing
-from striate.core.errors import DataError, ResourceError, StriateError
-from striate.core.paths import user_path
+from striate.core.errors import DataError, ResourceError, SettingsError, StriateError
+from striate.core.paths import is_there, to_type, user_path
 
 if TYPE_CHECKING:
     from striate.deploy.explaining import Opened
     from striate.explain.report.making import Made
+    from striate.explain.subject import Subject
 
 
 def command(
@@ -36,13 +38,15 @@ def command(
     data_dir: Annotated[Path | None, Parameter(help="Folder that holds data sets by name.")] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[
-        Path | None, Parameter(help="Folder of the figures and the report [the run; MODEL-explained for a model file]")
+        Path | None,
+        Parameter(help="Folder of the figures and the report [the run, or a folder in it; MODEL-explained]"),
     ] = None,
     json: Annotated[bool, Parameter(help="Write the result as JSON.", negative="")] = False,
 ) -> int:
     """Write figures of what the network has learned, why it decided so and where it fails, and a report of them all.
 
-    Figures go to figures/NAME.png, the report to report.html; chapters that were made before stay in it. What was
+    Figures go to figures/NAME.png, the report to report.html; chapters that were made before stay in it. Other
+    pictures than the run's own (--data, --part, or some of yours) get a folder in the run: explained-NAME. What was
     found and what is to be minded is printed. A chapter or picture that was asked for and cannot be explained is
     named on stderr, and the exit code is that of its error.
     """
@@ -52,16 +56,18 @@ def command(
         from striate.cli.reading import reading_shown
         from striate.data.sources.apart import require_apart
         from striate.deploy.explaining import open_subject
-        from striate.explain.chapters import chosen_names
+        from striate.explain.chapters import OF_PICTURES, chosen_names
         from striate.explain.report.making import make
         from striate.explain.report.page import NAME, Page, write_page
+        from striate.explain.report.place import folder_for, replaces_report
 
+    _require_names(run, only)
     names = chosen_names(only)
     path, console = user_path(run), stderr()
-    folder = _folder(path) if out is None else user_path(out)
-    if folder != path:
-        given = [one for one in images or [] if one.is_dir()]
-        require_apart(folder, [*given, *picture_folders(data, data_dir, [path])])
+    apart = [*(one for one in images or [] if one.is_dir()), *picture_folders(data, data_dir, [path])]
+    folder = path if out is None else user_path(out)
+    if folder != path or not path.is_dir():
+        require_apart(folder if out is not None else Path.cwd() / f"{path.stem}-explained", apart)
     refused: list[StriateError] = []
     ignored: list[tuple[str, str]] = []
     pictures = list(given_pictures(images, refused.append, ignored)) if images else None
@@ -73,12 +79,25 @@ def command(
     _tell_notes(opened, ignored, refused)
     if images and opened.subject.given is None:
         return DataError.exit_code
+    subject = opened.subject
+    if images and not any(name in OF_PICTURES for name in names):
+        subject = replace(subject, given=None)
+        console.print(f"note: the pictures are not looked at: that do {', '.join(OF_PICTURES)}", markup=False)
+    if out is None:
+        folder = folder_for(subject, path, data, _other_part(subject, data, part))
+    if replaces_report(folder, subject):
+        console.print(
+            f"note: the report in {folder}, of other pictures or an earlier version, is replaced", markup=False
+        )
     _make_folder(folder / "figures")
-    page = Page(opened.subject)
+    pictures_named = images if images and subject.given is not None else []
+    options = {"--part": part, "--data": data, "--data-dir": data_dir, "--out": out}
+    words = [word for option, value in options.items() if value is not None for word in (option, value)]
+    page = Page(subject, asked=names, pictures=pictures_named, options=words)
     told: list[dict[str, Any]] = []
     for name in names:
         try:
-            made = make(opened.subject, name, "full")
+            made = make(subject, name, "full")
         except StriateError as error:
             page.refused[name] = error
             told.append({"name": name, "error": str(error)})
@@ -101,8 +120,24 @@ def command(
     return refused[0].exit_code if refused else 0
 
 
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else Path(f"{path.stem}-explained")
+def _require_names(run: Path, only: list[str] | None) -> None:
+    """Refuse pictures that stand after --only, where they would be names of chapters."""
+    from striate.explain.chapters import FILES
+
+    names = [name for name in only or [] if name and name not in FILES]
+    files = [name for name in names if Path(name).suffix or "/" in name or is_there(Path(name))]
+    if files:
+        rest = [name for name in only or [] if name not in files]
+        command = to_type("striate", "explain", run, *files, *(["--only", *rest] if rest else []))
+        raise SettingsError("no chapter", where=", ".join(files), fix=f"pictures come before --only: {command}")
+
+
+def _other_part(subject: Subject, data: str | None, part: str | None) -> str | None:
+    """Return the part that was asked for, None where it is the one that would be taken unasked."""
+    from striate.deploy.labelled import BEST_FIRST
+
+    unasked = next((name for name in BEST_FIRST if name in subject.parts), None)
+    return None if data is None and part == unasked else part
 
 
 def _make_folder(folder: Path) -> None:

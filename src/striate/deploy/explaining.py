@@ -76,15 +76,18 @@ def open_subject(
     labelled = part_of(splits, part, spec) if splits else labelled_pictures(path, spec, data, part, data_dir)
     given, refused, more = (None, [], False) if images is None else take_given(images, spec)
     result = measured(loaded, path, labelled)
+    own = {} if splits is None else splits.parts()
+    parts = {name: renumbered(pictures, spec, name) for name, pictures in own.items()}
     subject = Subject(
         loaded.model,
         loaded.card,
         labelled.pictures,
         result.result,
-        None if splits is None else renumbered(splits.train, spec, splits.name),
+        parts.get("train"),
         Run.open(path) if path.is_dir() else None,
         given,
         layer,
+        parts,
     )
     notes = [*result.notes, *([f"the first {MAX_GIVEN} pictures are explained"] if more else [])]
     return Opened(subject, notes, refused)
@@ -168,7 +171,8 @@ def chapters(
             if only is not None:
                 raise
             chapter = Chapter(name, name, warnings=[str(error)])
-        made.append(replace(chapter, warnings=[*opened.notes, *chapter.warnings]) if not made else chapter)
+        warnings = dict.fromkeys([*([] if made else opened.notes), *chapter.warnings])  # the summary repeats a note
+        made.append(replace(chapter, warnings=list(warnings)))
     return made
 
 

@@ -15,7 +15,6 @@ from striate.core.paths import file_status, is_there, to_type, user_path
 from striate.core.registry import nearest
 from striate.core.settings import DataSettings
 from striate.core.spec import ImageSpec
-from striate.data.audit.finding import of
 from striate.data.class_names import listed
 from striate.data.dataset import ImageDataset, Splits
 from striate.data.duplicates import picture_hashes
@@ -26,6 +25,7 @@ from striate.deploy.labelled import BEST_FIRST, Labelled, part_folders, read_lab
 from striate.deploy.labelled_table import has_parts, read_labelled_table
 from striate.evaluation import Evaluation, SingleLabelEvaluation, evaluate
 from striate.evaluation.evaluate import prediction_header, prediction_rows
+from striate.explain.record.texts import seen_text
 from striate.runs.atomic import replace_csv
 from striate.runs.folder import Run
 from striate.runs.model_file import LoadedModel, load_model
@@ -128,9 +128,7 @@ def _seen_in_training(path: Path, labelled: Labelled) -> list[str]:
     count = int(torch.isin(picture_hashes(labelled.pictures.images), trained).sum())
     if not count:
         return []
-    whole = f"{count:,} of {of(len(labelled.pictures), 'picture')}"
-    are = "is, pixel for pixel, one" if count == 1 else "are, pixel for pixel, ones"
-    return [f"{whole} {are} the network was trained on: on them accuracy says little of new ones"]
+    return [seen_text(count, len(labelled.pictures))]
 
 
 def _folder(data: str, data_dir: Path | None) -> tuple[Path, list[str]]:

@@ -29,6 +29,7 @@ FILES = {
     "data": "record.data",
     "settings": "record.settings",
 }
+OF_PICTURES = ("saliency", "feature-maps", "embedding", "robustness")  # they show pictures that a user names
 RECORDED = ("summary", "plan", "confusion", "classes", "data", "settings")  # in no time: the network is not asked
 
 
@@ -36,14 +37,18 @@ def chosen_names(only: Sequence[str] | None) -> tuple[str, ...]:
     """Return the chapters that were asked for, each once, in the order of a report; all by default.
 
     Raises:
-        SettingsError: There is no such chapter; the message names the nearest.
+        SettingsError: There is no such chapter, whereof the message names the nearest, or none was named.
     """
+    if only is not None and not any(name.strip() for name in only):
+        raise SettingsError(
+            "no chapter is named", where="only", fix=f"leave it out, or name some of {', '.join(FILES)}"
+        )
     for name in only or ():
         if name not in FILES:
             guess = nearest(name, FILES)
             hint = f"did you mean '{guess}'? " if guess else ""
-            raise SettingsError("unknown chapter", where=name, fix=f"{hint}Known: {', '.join(FILES)}")
-    return tuple(name for name in FILES if not only or name in only)
+            raise SettingsError("unknown chapter", where=name or "''", fix=f"{hint}Known: {', '.join(FILES)}")
+    return tuple(name for name in FILES if only is None or name in only)
 
 
 def write_chapter(name: str, subject: Subject, effort: Effort) -> Chapter:

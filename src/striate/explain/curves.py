@@ -19,6 +19,7 @@ from striate.core.paths import tell_apart
 from striate.explain.lettering import families, printable, wrapped
 from striate.runs.ending import read_ending
 from striate.runs.folder import Run
+from striate.runs.metrics import NAME as METRICS
 
 Metrics = Sequence[Mapping[str, Any]]  # the lines of metrics.jsonl, one per epoch (training/loop.EpochResult)
 Accuracy = Literal["train_accuracy", "val_accuracy"]
@@ -47,6 +48,7 @@ STAR: dict[str, Any] = {
     "markeredgewidth": 0.6,
     "zorder": 5,
 }
+LEAVE = "leave this run out"
 FAR = 30  # times the smallest, from which a logarithmic scale shows more
 
 
@@ -115,13 +117,15 @@ def read_curves(paths: Iterable[Path]) -> list[Curve]:
     runs = [Run.open(path) for path in {path.resolve(): path for path in paths}.values()]
     metrics = [run.metrics() for run in runs]
     for run, lines in zip(runs, metrics, strict=True):
+        if not lines and any(text.strip() for text in _texts(run)):
+            raise ModelFileError("metrics.jsonl is damaged: none of its lines can be read", where=run.path, fix=LEAVE)
         if not lines:
             raise SettingsError("no epoch of this run is done yet", where=run.path, fix="wait for one, or leave it out")
         if missing := [key for key in NEEDED if any(key not in line for line in lines)]:
             raise ModelFileError(
                 f"metrics.jsonl is damaged or of another version (no {', '.join(missing)})",
                 where=run.path,
-                fix="leave this run out",
+                fix=LEAVE,
             )
     names = tell_apart([run.path.resolve() for run in runs])
     data = tell_apart([Path(run.config.data) for run in runs])
@@ -129,6 +133,11 @@ def read_curves(paths: Iterable[Path]) -> list[Curve]:
         Curve(run.path, name, source, _epochs(run), lines)
         for run, name, source, lines in zip(runs, names, data, metrics, strict=True)
     ]
+
+
+def _texts(run: Run) -> list[bytes]:
+    file = run.path / METRICS
+    return file.read_bytes().splitlines() if file.exists() else []
 
 
 def _epochs(run: Run) -> int:

@@ -19,6 +19,7 @@ from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
 from striate.explain.curves import COLOURS, Curve, best_epoch, curves_figure, read_curves
 from striate.explain.lettering import families, wrapped
 from striate.explain.movement import movement_plates
+from striate.explain.record.texts import not_kept
 from striate.explain.subject import Subject
 from striate.runs.snapshots import read_snapshots
 
@@ -190,7 +191,7 @@ def chapter(subject: Subject, effort: Effort) -> Chapter:
         text = [f"Its last layer was fitted to frozen features in {seconds}, at once: there are no epochs to draw."]
         return Chapter(name, title, text, tables=[curve_table(curve)])
     best = best_epoch(curve.metrics)
-    text = [" ".join(told(curve))]
+    text = [" ".join(told(curve)), *not_kept(subject.run)]
     plates = _plates(curve) if len(trained) > 1 else []
     if not plates:
         text.append("A curve takes two epochs or more.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
+from striate.data.duplicates import picture_hashes
 from striate.data.loader import normalize
 from striate.evaluation import Evaluation
 from striate.evaluation.decision import confidence, is_right
@@ -40,6 +41,7 @@ class Subject:
         run: The run folder, where there is one and not a model file alone.
         given: Pictures that the user wants explained.
         layer: The stage or module to look at, where the user named one.
+        parts: Train, val and test of the run's own data, with the network's class numbers, where they are at hand.
     """
 
     model: Classifier
@@ -50,6 +52,14 @@ class Subject:
     run: Run | None = None
     given: Given | None = None
     layer: str | None = None
+    parts: Mapping[str, ImageDataset] = field(default_factory=dict)
+
+    @cached_property
+    def trained_on(self) -> int | None:
+        """How many of the measured pictures are, pixel for pixel, ones it was trained on; None where nobody knows."""
+        if self.run is None:
+            return None
+        return int(torch.isin(picture_hashes(self.pictures.images), self.run.training_hashes()).sum())
 
     @property
     def spec(self) -> ImageSpec:

@@ -71,8 +71,11 @@ def _cases(cases: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _counts(subject: Subject) -> Table:
-    parts = {"train": subject.train} if subject.train is not None else {}
-    parts[subject.evaluation.part] = subject.pictures
+    own = subject.parts or ({} if subject.train is None else {"train": subject.train})
+    # of a run that held nothing out only some of the training pictures are measured
+    parts = (
+        {**own} if own.get(subject.evaluation.part) is not None else {**own, subject.evaluation.part: subject.pictures}
+    )
     counts = {part: pictures.class_counts() for part, pictures in parts.items()}
     rows = [["all", *(f"{len(pictures):,}" for pictures in parts.values())]]
     rows += [

@@ -7,6 +7,7 @@ from typing import Any
 from striate.core.duration import duration
 from striate.core.errors import SettingsError
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Table
+from striate.explain.record.texts import not_kept
 from striate.explain.subject import Subject
 from striate.runs.ending import Ending, read_ending
 from striate.runs.folder import Run
@@ -68,5 +69,8 @@ def _ended(ending: Ending) -> str:
 def _transfer(run: Run) -> list[str]:
     settings = run.config.settings
     if not settings.transfers:
-        return []
-    return [f"It began from pretrained weights ({settings.pretrained}); transfer.json says how they were used."]
+        return not_kept(run)
+    return [
+        f"It began from pretrained weights ({settings.pretrained}); transfer.json says how they were used.",
+        *not_kept(run),
+    ]

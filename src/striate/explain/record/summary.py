@@ -8,7 +8,7 @@ from striate.core.duration import duration
 from striate.evaluation import MultiLabelEvaluation, SingleLabelEvaluation
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
 from striate.explain.predictions import prediction_grid
-from striate.explain.record.texts import part_text, percent
+from striate.explain.record.texts import not_kept, part_text, percent, seen_text
 from striate.explain.subject import Subject
 
 SHOWN = {"quick": 6, "full": 12}
@@ -22,14 +22,17 @@ def summary(subject: Subject, effort: Effort) -> Chapter:
     result = subject.evaluation
     low, high = result.interval
     whole = "as a whole set of classes " if isinstance(result, MultiLabelEvaluation) else ""
+    learnt = result.part == "train" or bool(subject.trained_on)
+    of_others = "So many pictures allow a statement about others of the same kind: the true share"
+    if subject.trained_on is None:
+        of_others = "If it was not trained on them, so many pictures allow a statement about others: the true share"
     text = [
-        f"Of {part_text(result)} the network classifies {percent(result.accuracy)} {whole}rightly. So many "
-        f"pictures allow a statement about others of the same kind: the true share lies between {percent(low)} and "
-        f"{percent(high)}, with 95 % confidence.",
+        f"Of {part_text(result)} the network classifies {percent(result.accuracy)} {whole}rightly."
+        + ("" if learnt else f" {of_others} lies between {percent(low)} and {percent(high)}, with 95 % confidence."),
         _network(subject),
     ]
-    warnings = []
-    if high - low > 2 * WIDE:
+    warnings = _trained_on(subject)
+    if high - low > 2 * WIDE and not learnt:
         warnings.append(
             f"{part_text(result)} say little: the true accuracy may be anything from {percent(low)} to {percent(high)}."
         )
@@ -40,8 +43,6 @@ def summary(subject: Subject, effort: Effort) -> Chapter:
                 "The classes differ much in size, so accuracy flatters whoever knows the large ones: the balanced "
                 f"accuracy, the mean of the classes' own, is {percent(*result.balanced_accuracy)}."
             )
-    if result.part == "train":
-        warnings.append("These are the pictures it was trained on: of new ones this says little.")
     return Chapter(
         name="summary",
         title="Summary",
@@ -53,6 +54,17 @@ def summary(subject: Subject, effort: Effort) -> Chapter:
     )
 
 
+def _trained_on(subject: Subject) -> list[str]:
+    """Return what is to be minded where the network has, or may have, seen in training what it is measured on."""
+    if subject.evaluation.part == "train":
+        return ["These are the pictures it was trained on: of new ones this says little."]
+    if subject.trained_on is None:
+        return [
+            "Whether it was trained on these pictures cannot be known of a model file alone; if so, they say little."
+        ]
+    return [seen_text(subject.trained_on, len(subject.pictures))] if subject.trained_on else []
+
+
 def _network(subject: Subject) -> str:
     parameters = sum(parameter.numel() for parameter in subject.model.parameters())
     channels, height, width = subject.spec.input_shape
@@ -62,7 +74,9 @@ def _network(subject: Subject) -> str:
     said += f"It takes {kind} pictures of {height} × {width} pixels and tells {_classes(subject)}."
     if subject.run is not None and (lines := subject.run.metrics()):
         seconds = sum(line.get("seconds") or 0.0 for line in lines)
-        said += f" It was trained for {len(lines)} epoch{'s' * (len(lines) > 1)} in {duration(seconds)}."
+        epochs = sum(line["epoch"] > 0 for line in lines)  # epoch 0 is the head
+        trained = f"trained for {epochs} epoch{'s' * (epochs > 1)}" if epochs else "fitted to frozen features"
+        said = " ".join([f"{said} It was {trained} in {duration(seconds)}.", *not_kept(subject.run)])
     return said
 
 

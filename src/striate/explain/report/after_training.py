@@ -82,8 +82,8 @@ def subject_of(job: Job) -> Subject:
     loaded = load_model(run.path, choose_device(job.settings.device))
     part = next((name for name in ("test", "val") if name in job.measured), None)
     if part is not None:
-        return Subject(loaded.model, loaded.card, parts[part], job.measured[part], job.data.train, run)
+        return Subject(loaded.model, loaded.card, parts[part], job.measured[part], job.data.train, run, parts=parts)
     pictures = job.data.train.spread(FEW)
     calibration, detector = loaded.card.calibration, loaded.detector
     result = evaluate(loaded.model, pictures, run.spec, "train", calibration=calibration, detector=detector)
-    return Subject(loaded.model, loaded.card, pictures, result, job.data.train, run)
+    return Subject(loaded.model, loaded.card, pictures, result, job.data.train, run, parts=parts)

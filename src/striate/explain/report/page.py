@@ -34,11 +34,29 @@ class Page:
         subject: What it is about.
         sections: By chapter.
         refused: Why a chapter could not be made.
+        asked: The chapters that were asked for; None after training, which makes those that there is time for.
+        pictures: What was named on the command line to be explained.
+        options: Further words of the command by which it was made.
     """
 
     subject: Subject
     sections: dict[str, Markup] = field(default_factory=dict)
     refused: dict[str, StriateError] = field(default_factory=dict)
+    asked: Sequence[str] | None = None
+    pictures: Sequence[object] = ()
+    options: Sequence[object] = ()
+
+    def why_not(self, name: str) -> str:
+        """Return why a chapter is not here."""
+        if name in self.refused:
+            return str(self.refused[name])
+        if self.asked is None:
+            return "there was no time for it after training"
+        return "this explanation ended before it" if name in self.asked else "it was not asked for"
+
+    def command(self, explained: object, *only: str) -> str:
+        """Return what makes a chapter, or all of them, of the same pictures at the same place."""
+        return to_type("striate", "explain", explained, *self.pictures, *only, *self.options)
 
 
 def write_page(page: Page, path: Path, explained: object) -> None:
@@ -60,21 +78,36 @@ def write_page(page: Page, path: Path, explained: object) -> None:
 
 def kept_sections(path: Path, subject: Subject) -> dict[str, Markup]:
     """Return the sections of a report of the same network, pictures and version; none where there is none."""
-    try:
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    key = _KEY.search(text)
-    if key is None or key[1] != report_key(subject):
+    text = _read(path)
+    if _key_of(text) != report_key(subject):
         return {}
     return {name: Markup(section) for name, section in _SECTION.findall(text)}
 
 
+def key_in(path: Path) -> str | None:
+    """Return the `report_key` of the report that is there; None where there is none, or no report of ours."""
+    return _key_of(_read(path))
+
+
 def report_key(subject: Subject) -> str:
-    """Return what two reports have in common whose sections fit together."""
-    result = subject.evaluation
-    parts = [__version__, subject.card.weights_sha256, result.part, str(result.count), str(result.correct)]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
+    """Return what two reports have in common whose sections fit together; before its '-', what tells the network."""
+    result, network = subject.evaluation, subject.card.weights_sha256
+    parts = [__version__, network, result.part, str(result.count), str(result.correct), *subject.pictures.names]
+    parts += [] if subject.given is None else ["and", *subject.given.names]
+    digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
+    return f"{network[:16]}-{digest[:32]}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _key_of(text: str) -> str | None:
+    key = _KEY.search(text)
+    return None if key is None else key[1]
 
 
 def page_text(page: Page, kept: Mapping[str, Markup], explained: object) -> Markup:
@@ -101,10 +134,9 @@ def page_text(page: Page, kept: Mapping[str, Markup], explained: object) -> Mark
         Markup(f"<style>{style}</style>"),
     )
     marked = [Markup(f"\n<!--chapter {name}-->\n{section}\n<!--end-->\n") for name, section in sections.items()]
-    missing = _left_out(left_out, page.refused, explained) if left_out else Markup("")
-    body = tag(
-        "body", _header(page.subject, title), _contents(sections, left_out), tag("main", marked, missing), _foot()
-    )
+    missing = _left_out(left_out, page, explained) if left_out else Markup("")
+    header = _header(page, title, explained)
+    body = tag("body", header, _contents(sections, left_out), tag("main", marked, missing), _foot())
     return Markup(f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{body}\n</html>\n')
 
 
@@ -126,9 +158,12 @@ def _title(subject: Subject) -> str:
     return f"{subject.card.architecture.name} on {data}"
 
 
-def _header(subject: Subject, title: str) -> Markup:
-    where = subject.run.path.name if subject.run is not None else "a model file"
-    told = [named(where), f", measured on {part_text(subject.evaluation)}; striate {__version__}"]
+def _header(page: Page, title: str, explained: object) -> Markup:
+    subject = page.subject
+    where = subject.run.path.name if subject.run is not None else f"the model file {explained}"
+    told: list[Content] = [named(where), f", measured on {part_text(subject.evaluation)}; striate {__version__}"]
+    if page.pictures or page.options:
+        told += ["; made by ", tag("code", page.command(explained))]
     return tag("header", tag("h1", named(title)), tag("p", told, class_="meta"))
 
 
@@ -144,15 +179,16 @@ def _titled(section: Markup, name: str) -> Markup:
     return escaped(name) if found is None else Markup(found[1])
 
 
-def _left_out(names: Sequence[str], refused: Mapping[str, StriateError], explained: object) -> Markup:
+def _left_out(names: Sequence[str], page: Page, explained: object) -> Markup:
     rows = []
     for name in names:
-        why = str(refused[name]) if name in refused else "there was no time for it"
-        command = to_type("striate", "explain", explained, "--only", name)
-        rows.append(tag("tr", tag("th", name, scope="row"), tag("td", why), tag("td", tag("code", command))))
+        # of what was refused the reason names the remedy: the same command would be refused again
+        command = [] if name in page.refused else [tag("code", page.command(explained, "--only", name))]
+        cells = [tag("th", name, scope="row"), tag("td", page.why_not(name)), tag("td", command)]
+        rows.append(tag("tr", cells))
     head = tag("tr", [tag("th", text, scope="col") for text in ("chapter", "why", "what makes it")])
     table = wide(tag("table", tag("thead", head), tag("tbody", rows)), "Chapters that are not here")
-    every = tag("p", "All of them: ", tag("code", to_type("striate", "explain", explained)))
+    every = tag("p", "All of them: ", tag("code", page.command(explained)))
     heading = tag("h2", "What is not here", id="left-out-title")
     return tag("section", heading, table, every, id="left-out", aria_labelledby="left-out-title")
 

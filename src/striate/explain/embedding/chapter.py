@@ -255,12 +255,15 @@ def _rows(subject: Subject, seen: _Seen, bank: _Seen | None, scope: Scope) -> It
     )
     for place, number in enumerate(numbers.tolist()):
         right, sure = bool(subject.right[number]), float(subject.confidences[number])
-        answer = f"{said[place] or NO_CLASS} ({100 * sure:.0f} %)"
-        head = f"true: {true[place] or NO_CLASS}; answer: {answer}" + ("" if right else ", wrong")
+        head = f"true: {{}}; answer: {{}} ({100 * sure:.0f} %)" + ("" if right else ", wrong")
+        classes_told = [true[place] or NO_CLASS, said[place] or NO_CLASS]
         lead = Shown(data.images[place], ["✓ right" if right else "✗ wrong"], RIGHT if right else WRONG)
         near = found.numbers[place][: scope.columns]
         same = (among.data.labels[near] == labels[place]).view(len(near), -1).all(1).tolist()
-        yield _row(head, lead, among.data, near, found.similarity[place], same, data.names[place], subject.classes)
+        row, told = _row(
+            head, lead, among.data, near, found.similarity[place], same, data.names[place], subject.classes
+        )
+        yield replace(row, names=classes_told), told
 
 
 def _given_rows(subject: Subject, among: _Seen, scope: Scope) -> Iterator[tuple[Row, JsonValue]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from striate.explain.chapter import Effort
+from striate.explain.lettering import isolated
 from striate.explain.record.confusion import MOST_NUMBERED, OUTCOMES, Cell, cells, column_names
 from striate.explain.record.texts import percent
 from striate.explain.report.images import picture_element
@@ -97,7 +98,7 @@ def _pictures(subject: Subject, cell: Cell, count: int, first: bool) -> Markup:
         said, words = [named(names[cell.row]), ", told rightly"], f"{names[cell.row]}, told rightly"
     else:
         said = [named(names[cell.row]), " taken for ", named(names[cell.column])]
-        words = f"{names[cell.row]} taken for {names[cell.column]}"
+        words = f"{isolated(names[cell.row])} taken for {isolated(names[cell.column])}"
     total = len(cell.numbers)
     which = "" if count == total else f", the {count} {'least' if cell.is_right else 'most'} certain"
     heading = tag("h4", said, f": {total:,}{which}")

@@ -12,7 +12,7 @@ from torch import Tensor
 from striate.data.dataset import ImageDataset, label_texts
 from striate.explain.affordable import affordable
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
-from striate.explain.embedding.drawn import Map, pictures_map, points_map
+from striate.explain.embedding.drawn import MOST_NAMES, Map, pictures_map, points_map
 from striate.explain.embedding.hidden import hidden_values, label_groups, some_values
 from striate.explain.embedding.neighbours import Neighbours, nearest
 from striate.explain.embedding.projection import LEAST_TSNE, has_umap, principal_components, t_sne, umap
@@ -128,7 +128,7 @@ def _maps(
     shown = Map(principal.points, groups, names, looks, subject.right[seen.numbers])
     part = "" if subject.evaluation.part == "all" else f" of the {subject.evaluation.part} part"
     how = (
-        f"Each point is a picture, in the colour and mark of its class; names stand in the middle of their {kinds}; "
+        f"Each point is a picture, in the colour and mark of its class; {_which_names(groups, kinds)}; "
         "a cross is a wrong answer."
     )
     axes = tuple(
@@ -157,6 +157,16 @@ def _maps(
         if effort == "full":
             yield Plate(f"embedding-{way.lower()}", points_map(shown, title), f"{how} {near}", alt)
         yield Plate(f"embedding-{way.lower()}-pictures", pictures_map(shown, seen.data.images, title), grid, alt)
+
+
+def _which_names(groups: Tensor, kinds: str) -> str:
+    there = len(groups.unique())
+    if there <= MOST_NAMES:
+        return f"names stand in the middle of their {kinds}"
+    return (
+        f"of the {there} {kinds} here the largest {MOST_NAMES} have their names in their middle, as far as there is "
+        "room"
+    )
 
 
 def _about(subject: Subject, apart: Separation, names: Sequence[str]) -> Iterator[str]:

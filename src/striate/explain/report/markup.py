@@ -83,8 +83,15 @@ def tag(name: str, /, *content: Content, **attributes: str | int | bool | None) 
 
 
 def named(text: str) -> Markup:
-    """Return a name that its users gave, kept apart from the writing direction around it."""
-    return tag("bdi", text)
+    """Return a name that its users gave, kept apart from the writing direction around it.
+
+    Of a sentence with names in it that are set apart already, each of these: `bdi` would take the sentence's direction
+    from the first of them.
+    """
+    parts = _ISOLATED.split(text)  # names at odd places
+    if len(parts) == 1:
+        return tag("bdi", text)
+    return joined(tag("bdi", part) if number % 2 else part for number, part in enumerate(parts))
 
 
 def wide(content: Content, label: str) -> Markup:

@@ -18,6 +18,7 @@ from striate.explain.embedding.neighbours import Neighbours, nearest
 from striate.explain.embedding.projection import LEAST_TSNE, has_umap, principal_components, t_sne, umap
 from striate.explain.embedding.separation import Separation, knn_accuracy, separation
 from striate.explain.embedding.style import styles
+from striate.explain.lettering import isolated
 from striate.explain.picture_rows import Row, Shown, picture_rows
 from striate.explain.predictions import NO_CLASS, RIGHT, UNKNOWN, WRONG, Verdict
 from striate.explain.subject import Subject
@@ -310,7 +311,7 @@ def _row(
     verdicts: list[Verdict] = [UNKNOWN] * len(near) if same is None else [RIGHT if one else WRONG for one in same]
     cosines = similarity.tolist()[: len(near)]
     shown = [
-        Shown(data.images[number], [f"{verdict.sign}{label or NO_CLASS}", f"{cosine:.2f}"], verdict)
+        Shown(data.images[number], [f"{verdict.sign}{isolated(label or NO_CLASS)}", f"{cosine:.2f}"], verdict)
         for number, label, cosine, verdict in zip(near.tolist(), labels, cosines, verdicts, strict=True)
     ]
     told: list[JsonValue] = [

@@ -100,6 +100,7 @@ def test_json_says_all_of_it_and_python_gives_the_same_picture(here: Path, capsy
         (["--out", "new.txt"], 2, "end it in .png"),
         (["--out", "no/such/new.png"], 2, "no such folder"),
         (["--previews", "4"], 2, "fewer than --steps"),
+        (["--previews", "30", "--steps", "1"], 2, "--previews 0"),
         (["--device", "cuda:99"], 2, "--device cpu"),
     ],
 )
@@ -110,7 +111,17 @@ def test_what_cannot_be_obeyed_is_refused(here: Path, capsys, arguments, code, t
     assert told in error
     assert "fix: " in error
     assert "train --help" not in error
+    assert "options" not in error
     assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder here that nobody may write to")
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(here: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(transfer, "prepare", lambda *_: pytest.fail("time was spent"))
+    assert styled("--out", "/proc/self/new.png") == 6
+    error = capsys.readouterr().err
+    assert "/proc/self" in error
+    assert "fix: give --out" in error
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,18 @@ def test_classes_are_shown_with_the_pictures_of_their_highest_logits(digits_subj
     assert {entry["layer"] for entry in found.values["made"]} == {None, *list(digits_subject.model.stages())[-2:]}
 
 
+@pytest.mark.parametrize(
+    ("value", "found", "told"),
+    [(128, False, "nothing found"), (128, True, "one even tone"), (None, True, ""), (None, False, "nothing found")],
+)
+def test_a_made_picture_without_anything_to_see_says_so(value, found, told):
+    pictures = torch.arange(3 * 64, dtype=torch.uint8).view(1, 3, 8, 8)
+    made = pictures[0] if value is None else torch.full((3, 8, 8), value, dtype=torch.uint8)
+    figure = channels.excitation_figure([channels.Row("a", pictures, ["cat"], made=made, found=found)], "Title")
+    texts = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert [text for text in texts if text in ("nothing found", "one even tone")] == [told] * bool(told)
+
+
 def test_values_name_pictures_that_excite_the_channel_most(digits_subject):
     name = next(iter(digits_subject.model.stages()))
     found = CHANNELS(replace(digits_subject, layer=name), "full")

@@ -65,13 +65,14 @@ def test_crossings_and_the_best_epoch_are_marked() -> None:
     assert marks(figure, 0, "*") == [(20, pytest.approx(1.9 - 0.92))]
     assert [list(line.get_ydata()) for line in figure.axes[1].lines].count([0.88, 0.88]) == 1
     assert "0.88" in [text.get_text() for text in figure.axes[1].texts]
-    assert "first epoch at 0.88 or more" in legend_texts(figure)
+    assert "first epoch at 0.88 or more (grey line)" in legend_texts(figure)
 
 
 def test_what_is_not_there_is_not_in_the_legend() -> None:
     figure = curves_figure([curve(val=[None] * 4)], accuracy=0.99)
     assert legend_texts(figure) == ["first", "training, mean of the epoch"]
     assert marks(figure, 1, "D") == marks(figure, 1, "*") == []
+    assert "0.99" not in [text.get_text() for text in figure.axes[1].texts], "a level that nobody reached is not drawn"
 
 
 def test_different_data_are_in_the_legend_the_same_in_the_title() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from striate.explain.lettering import printable, text_width, wrapped
+from striate.explain.lettering import isolated, printable, text_width, told, wrapped
 
 
 @pytest.mark.parametrize("text", ["cat", "WWWW", "a golden retriever", "$x_1$", "iiii llll"])
@@ -36,3 +36,25 @@ def test_lines_break_where_words_do() -> None:
 def test_odd_bytes_and_control_characters_are_shown_as_such() -> None:
     assert printable("a\udcffb\x01c\nd\te") == "a�b�c d e"
     assert printable("写真 é") == "写真 é"
+
+
+def test_a_name_from_right_to_left_leaves_a_sentence_its_order() -> None:
+    assert isolated("cat") == "cat"
+    assert isolated("חתול") == "\u2068חתול\u2069"
+    assert isolated("חתול\u2069\u202e") == "\u2068חתול�\u2069", "nothing of a name ends or turns it"
+    assert wrapped(isolated("חתול חתול"), 0.35, 8, 2) == ["\u2068חתול\u2069", "\u2068חתול\u2069"]
+
+
+@given(st.lists(st.text("abcdefgh_ ", min_size=1, max_size=80), min_size=2, max_size=2))
+def test_long_names_are_cut_and_the_sentence_is_not(names: list[str]) -> None:
+    lines = told("{} taken for {}: 12 of 34", names, 3.0, 8, 2)
+    text = " ".join(lines)
+    assert "taken for" in text.replace("  ", " ")
+    assert text.endswith("12 of 34")
+    assert len(lines) <= 2
+    assert all(text_width(line, 8) <= 3.0 for line in lines)
+
+
+def test_a_short_name_is_whole_beside_a_long_one() -> None:
+    assert told("{} taken for {}: 1 of 2", ["cat", 60 * "dog"], 3.0, 8, 1)[0].startswith("cat taken for dogdog")
+    assert told("{} missed", ["cat"], 3.0, 8, 1) == ["cat missed"]

@@ -61,3 +61,10 @@ def test_attributes():
         '<img src="x" class="a" aria-label="b" hidden width="3">'
     )
     assert named("x") == "<bdi>x</bdi>"
+
+
+def test_names_set_apart_stay_so_and_other_turns_do_not() -> None:
+    assert readable("\u2068חתול\u2069 taken for x") == "\u2068חתול\u2069 taken for x"
+    assert readable("\u2068a\u202eb\u2069 c\u2068d") == "�a�b� c�d"
+    assert named("\u2068חתול\u2069 taken for <x>") == "<bdi>חתול</bdi> taken for &lt;x&gt;"
+    assert named("חתול") == "<bdi>חתול</bdi>"

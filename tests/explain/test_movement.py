@@ -144,3 +144,12 @@ def test_filters_that_were_not_trained_have_no_strip() -> None:
     full = movement_plates(kept, list("abc"), "full")
     assert [plate.name for plate in full.plates] == ["learning-filters", "learning-embedding"]
     assert list(full.files) == ["learning-embedding.gif"]
+
+
+def test_of_few_pictures_no_share_of_neighbours_is_told() -> None:
+    few, enough = (movement_plates(snapshots(count=count), list("abc"), "quick") for count in (12, 60))
+    for moved, told in ((few, False), (enough, True)):
+        plate = moved.plates[-1]
+        assert ("%" in plate.figure.axes[0].get_title()) == told
+        assert ("%" in plate.alt) == told
+        assert any("nearest neighbours" in text for text in moved.text) == told

@@ -113,6 +113,11 @@ def test_of_a_long_name_the_end_is_shown() -> None:
     assert "0123.jpg" in name
 
 
+def test_a_name_from_right_to_left_leaves_the_lines_their_order() -> None:
+    figure = prediction_grid(pictures(1), torch.tensor([1]), torch.tensor([[0.9, 0.1]]), ["חתול", "قطة"])
+    assert said(figure.axes[0]) == ["✗ \u2068חתול\u2069  90.0 %", "true: \u2068قطة\u2069"]
+
+
 def test_colour_pictures_are_shown_as_they_are() -> None:
     images = pictures(2, channels=3, height=6, width=9)
     figure = prediction_grid(images, None, torch.ones(2, 1), ("a",))

@@ -15,11 +15,13 @@ from striate.core.spec import ImageSpec
 from striate.data.dataset import ImageDataset
 from striate.evaluation import evaluate
 from striate.evaluation.evaluate import from_logits
+from striate.explain.chapter import CHAPTERS
 from striate.explain.chapters import write_chapter
 from striate.explain.record.classes import hardest, recall_figure
 from striate.explain.record.confusion import OUTCOMES, cells, confusion_figure
 from striate.explain.record.data import findings
 from striate.explain.record.settings import how_to_repeat
+from striate.explain.report.matrix import gallery, shown_cells
 
 from .subjects import untrained
 
@@ -223,3 +225,24 @@ def test_fine_tuning_that_was_kept_is_not_called_lost(digits_subject, tmp_path):
         text = " ".join(write_chapter(name, subject, "quick").text)
         assert "2 epochs" in text, name
         assert "not kept" not in text, name
+
+
+@pytest.mark.parametrize(("count", "numbers", "names"), [(5, True, False), (30, False, False), (200, False, True)])
+def test_the_caption_of_a_matrix_promises_what_is_drawn(count, numbers, names):
+    spec = ImageSpec(
+        channels=1, height=8, width=8, classes=tuple(f"c{n}" for n in range(count)), mean=(0.5,), std=(0.5,)
+    )
+    (plate,) = CHAPTERS["confusion"](untrained(spec), "quick").plates
+    assert ("the number how many" in plate.caption) == numbers
+    assert ("from 0 (c0) to 199 (c199)" in plate.caption) == names
+    texts = [text.get_text() for text in plate.figure.axes[0].texts]
+    assert bool(texts) == numbers
+
+
+def test_of_many_classes_some_cells_are_shown_and_their_number_is_told():
+    classes = tuple(f"c{n}" for n in range(200))
+    spec = ImageSpec(channels=1, height=8, width=8, classes=classes, mean=(0.5,), std=(0.5,))
+    subject = untrained(spec, count=200)
+    assert len(cells(subject.evaluation)) > 40
+    assert len(shown_cells(subject)) <= 40
+    assert f"of the {len(cells(subject.evaluation))} cells with pictures" in gallery(subject, "full")

@@ -83,3 +83,16 @@ def test_nothing_lies_beyond_the_edge_or_over_something_else() -> None:
     for number, box in enumerate(boxes):
         for other in boxes[number + 1 :]:
             assert not box.overlaps(other)
+
+
+@pytest.mark.parametrize("count", [12, 400])
+def test_numbers_of_answers_are_whole(count: int) -> None:
+    whole = evaluation(None)
+    result = from_logits(whole.logits[:count], whole.labels[:count], ("a", "b", "c"), "test")
+    figure = reliability_figure(result)
+    drawn(figure)
+    texts = [*figure.axes[1].get_yticklabels(), *figure.axes[1].get_yticklabels(minor=True)]
+    assert all(float(text.get_text().replace(",", "") or 0) % 1 == 0 for text in texts if text.get_position()[1] >= 1)
+    assert not any("10^" in text.get_text() for text in texts)
+    bins = figure.axes[1].patches[0].get_data().values
+    assert float(np.asarray(bins).max()) <= count

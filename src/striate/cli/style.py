@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from cyclopts import Parameter
 
 from striate.cli.imports import importing
 from striate.cli.options import with_settings
-from striate.core.errors import Interrupted, SettingsError
+from striate.core.errors import Interrupted, ResourceError, SettingsError
 from striate.core.paths import is_there, user_path
 from striate.style.settings import StyleSettings
 
@@ -43,10 +44,10 @@ def _command(
 
     Ctrl-C writes the picture as it is after the step under way.
     """
-    parsed = StyleSettings.parse(settings, where="options")
+    parsed = StyleSettings.parse(settings)
     if not 0 <= previews < parsed.steps:
         what = f"--previews {previews}: 0 or more, and fewer than --steps ({parsed.steps})"
-        raise SettingsError(what, where="--previews", fix="--previews 3")
+        raise SettingsError(what, where="--previews", fix=f"--previews {min(3, parsed.steps - 1)}")
     with importing():
         from striate.cli.output import require_free, stderr
         from striate.cli.reading import reading_shown
@@ -56,6 +57,7 @@ def _command(
     under_way = {number: _preview(path, number) for number in _evenly(previews, parsed.steps)}
     for file in (path, *under_way.values()):
         require_free(file, tuple(FORMATS))
+    _require_writable(path)
     console = stderr(quiet)
     with reading_shown(console):
         prepared = prepare(user_path(content), user_path(style), parsed)
@@ -92,6 +94,15 @@ def _free_name(content: Path) -> Path:
         if not is_there(path):
             return path
         number += 1
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse a folder that no file can be made in before time is spent on what is to be written there."""
+    try:
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        what = f"no file can be made in this folder ({error.strerror})"
+        raise ResourceError(what, where=path.parent, fix="give --out a place in another folder") from None
 
 
 def _evenly(count: int, steps: int) -> list[int]:

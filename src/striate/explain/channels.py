@@ -27,6 +27,7 @@ from striate.models.summary import summarize
 LARGE_PICTURE, PHOTOGRAPH_DPI = 100, 110  # pixels of side beyond which a sheet would be a large file
 LARGE_FIELD = 0.75  # of a side, from which a box says less than the map itself
 MAX_CLASSES = 10
+EVEN = 8  # of 255, up to which a picture's values look alike
 AREA_SIDE = 56  # values of side to which a map is smoothed
 SEED = 0
 
@@ -71,6 +72,7 @@ class Row:
         boxes: Receptive field of the most excited value in each, (top, left, bottom, right); or none.
         areas: The map of each over its largest value, float h w; or none.
         made: The picture made for it, uint8 C H W; or none.
+        found: Whether making it raised the excitation.
     """
 
     label: str
@@ -79,13 +81,14 @@ class Row:
     boxes: Sequence[tuple[float, float, float, float]] | None = None
     areas: Tensor | None = None
     made: Tensor | None = None
+    found: bool = True
 
 
 def excitation_figure(rows: Sequence[Row], title: str) -> Figure:
     """Return the figure: a row per channel, the picture made for it first, then those that excite it most."""
     tiles = []
     for row in rows:
-        cells = [] if row.made is None else [Tile(picture_colours(row.made), "", framed=True)]
+        cells = [] if row.made is None else [Tile(picture_colours(row.made), _about_made(row), framed=True)]
         for number, (picture, text) in enumerate(zip(row.pictures, row.texts, strict=True)):
             box = None if row.boxes is None else row.boxes[number]
             area = None if row.areas is None else around_peak(_smooth(row.areas[number])).numpy()
@@ -95,6 +98,14 @@ def excitation_figure(rows: Sequence[Row], title: str) -> Figure:
     made = ["made for it"] if rows[0].made is not None else []
     heads = [*made, "most exciting"]
     return tile_sheet(tiles, title, labels=[row.label for row in rows], heads=heads, side=0.78, dpi=dpi)
+
+
+def _about_made(row: Row) -> str:
+    """Return what stands under the picture that was made: nothing where there is something to see."""
+    assert row.made is not None
+    if not row.found:
+        return "nothing found"
+    return "one even tone" if int(row.made.max()) - int(row.made.min()) <= EVEN else ""
 
 
 def around_peak(area: Tensor) -> Tensor:
@@ -207,12 +218,15 @@ def _class_plate(subject: Subject, classes: Sequence[int], count: int, made: Mad
                 pictures=seen(subject.pictures.images[numbers], subject.spec),
                 texts=[truths[number] for number in numbers.tolist()],
                 made=None if picture is None else picture[0],
+                found=picture is None or picture[2] > picture[1],
             )
         )
     total = len(subject.classes)
     which = f"{len(rows)} of {total} classes, those with the most pictures" if len(rows) < total else "Each class"
     caption = f"{which}: the pictures, of {len(subject.pictures):,}, with its highest logit, over their true class" + (
-        ", after a picture made to raise the logit." if rows[0].made is not None else "."
+        f", after a picture, edged in black, made to raise the logit{_unmade(rows)}."
+        if rows[0].made is not None
+        else "."
     )
     return Plate(
         "channels-classes",
@@ -220,6 +234,11 @@ def _class_plate(subject: Subject, classes: Sequence[int], count: int, made: Mad
         caption,
         f"A row of pictures for each of {len(rows)} classes.",
     )
+
+
+def _unmade(rows: Sequence[Row]) -> str:
+    """Return the end of a sentence on pictures that were made, where the search raised nothing for some."""
+    return "" if all(row.found for row in rows) else " (“nothing found”: no picture did, it is the first noise)"
 
 
 def _layer_plate(
@@ -236,9 +255,9 @@ def _layer_plate(
     total, silent = len(found.values), int(found.silent.sum())
     if box:
         size = "×".join(f"{field.size:.0f}" for field in fields)
-        marked = f"The frame is what the channel sees there, {size} pixels."
+        marked = f"The orange box is what the channel sees there, {size} pixels."
     elif max(found.map_size) > 1:
-        marked = "The line surrounds the place that excites the channel most, as far as half its strength."
+        marked = "The orange line surrounds the place that excites the channel most, as far as half its strength."
     else:
         marked = "Each channel is one number for the whole picture."
     caption = (
@@ -246,7 +265,7 @@ def _layer_plate(
         f"{found.count:,}, that excite each most, over their class. {marked}"
     )
     if rows[0].made is not None:
-        caption += " The framed picture was made to raise the channel's mean."
+        caption += f" The first picture, edged in black, was made to raise the channel's mean{_unmade(rows)}."
     if silent:
         caption += f" {silent} channels of all {total} give every picture the same answer."
     return Plate(
@@ -284,6 +303,7 @@ def _row(
         boxes=boxes,
         areas=areas,
         made=None if picture is None else picture[0],
+        found=picture is None or picture[2] > picture[1],
     )
 
 

@@ -152,7 +152,7 @@ def curves_figure(curves: Sequence[Curve], accuracy: float = 0.9) -> Figure:
     """Return loss, accuracy and learning rate of runs against mini-batches, drawn over each other.
 
     Colour tells the run, line style training from validation. A star is the epoch of the best validation
-    accuracy, a diamond the first epoch at `accuracy` or more.
+    accuracy, a diamond the first epoch at `accuracy` or more, where a grey line is drawn if one gets there.
 
     Raises:
         SettingsError: More runs than colours that everybody can tell apart.
@@ -181,23 +181,32 @@ def curves_figure(curves: Sequence[Curve], accuracy: float = 0.9) -> Figure:
         _finish(losses, "Loss", logarithmic=_far_apart(v for c in curves for v in _all_losses(c)))
         _finish(accuracies, "Accuracy")
         _finish(rates, "Learning rate", logarithmic=_far_apart(max(_values(c, "lr")) for c in curves))
-        accuracies.axhline(accuracy, color="0.35", linewidth=0.7, zorder=1)
-        accuracies.annotate(
-            f"{accuracy:g}",
-            (1, accuracy),
-            xycoords=accuracies.get_yaxis_transform(),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TYPE,
-            annotation_clip=False,
-        )
+        if _is_reached(curves, accuracy):
+            _draw_level(accuracies, accuracy)
         rates.set_xlabel("mini-batches", fontsize=TYPE)
         rates.set_xlim(left=0)
         rates.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         rates.xaxis.get_major_locator().set_params(integer=True)
         _legend(figure, labels)
     return figure
+
+
+def _is_reached(curves: Sequence[Curve], accuracy: float) -> bool:
+    return any(steps_to(curve.metrics, accuracy, key) for curve in curves for key in ACCURACIES)
+
+
+def _draw_level(axis: Axes, accuracy: float) -> None:
+    axis.axhline(accuracy, color="0.35", linewidth=0.7, zorder=1)
+    axis.annotate(
+        f"{accuracy:g}",
+        (1, accuracy),
+        xycoords=axis.get_yaxis_transform(),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=TYPE,
+        annotation_clip=False,
+    )
 
 
 def _steps(curve: Curve) -> list[int]:
@@ -266,8 +275,8 @@ def _labels(curves: Sequence[Curve], accuracy: float, with_data: bool) -> list[l
     if any(best_epoch(curve.metrics) for curve in curves):
         marks.append((Line2D([], [], linestyle="-", **grey), "validation"))
         marks.append((Line2D([], [], color="0.7", **STAR), "best validation accuracy"))
-    if any(steps_to(curve.metrics, accuracy, key) for curve in curves for key in ACCURACIES):
-        marks.append((Line2D([], [], color="0.4", **DIAMOND), f"first epoch at {accuracy:g} or more"))
+    if _is_reached(curves, accuracy):
+        marks.append((Line2D([], [], color="0.4", **DIAMOND), f"first epoch at {accuracy:g} or more (grey line)"))
     return [runs, marks]
 
 

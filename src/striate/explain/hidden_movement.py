@@ -23,6 +23,7 @@ from striate.explain.lettering import families, text_width, wrapped
 from striate.runs.snapshots import Snapshots
 
 PANELS = 6  # shown
+LEAST_TOLD = 50  # pictures from which shares of neighbours are more than chance's play
 NEIGHBOURS = 5
 # Okabe and Ito 2008; a class is a colour and, beyond the eighth, a mark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
@@ -73,6 +74,8 @@ def project(features: Sequence[Tensor]) -> list[NDArray[np.float64]]:
 def embedding_strip(snapshots: Snapshots, classes: Sequence[str], panels: int = PANELS) -> Figure:
     """Return the pictures in the last hidden layer at several moments, on one projection.
 
+    Over each panel stands the share of neighbours of the same class, of 50 pictures or more.
+
     Args:
         snapshots: Of two moments or more.
         classes: Names in label order.
@@ -97,8 +100,10 @@ def embedding_strip(snapshots: Snapshots, classes: Sequence[str], panels: int = 
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         limits = _limits([points[number] for number in shown])
         for axis, number in zip(axes, shown, strict=False):
-            share = neighbour_share(features[number], snapshots.labels)
-            axis.set_title(f"{list(named)[number]}: {percent(share)} same class", fontsize=8.5)
+            title = list(named)[number]
+            if len(snapshots.pictures) >= LEAST_TOLD:
+                title += f": {percent(neighbour_share(features[number], snapshots.labels))} same class"
+            axis.set_title(title, fontsize=8.5)
             _scatter(axis, points[number], groups)
             axis.set(xlim=limits[0], ylim=limits[1], xticks=[], yticks=[])
             _enlarge(axis, points[number], groups, limits)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
+from collections.abc import Sequence
 from functools import cache
 
 # of what the usual systems have for names in Chinese, Japanese and Korean, which matplotlib's own font lacks
@@ -19,6 +21,9 @@ EAST_ASIAN = (
     "Malgun Gothic",
     "Arial Unicode MS",
 )
+
+OPEN, CLOSE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_LEFTWARDS = frozenset({"R", "AL", "AN"})  # directions of letters and digits that are written from right to left
 
 
 @cache
@@ -43,9 +48,45 @@ def text_width(text: str, size: float) -> float:
 
 
 def printable(text: str) -> str:
-    """Return the text in one line, with '�' for the odd bytes of a file name and for control characters."""
+    """Return the text in one line, with '�' for the odd bytes of a file name and for control characters.
+
+    What `isolated` sets stays.
+    """
     line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+    kept = (OPEN, CLOSE)
+    return "".join(c if c.isprintable() or c in kept else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def isolated(name: str) -> str:
+    """Return a name to be set into a sentence; one that is written from right to left leaves the sentence its order."""
+    if not any(unicodedata.bidirectional(letter) in _LEFTWARDS for letter in name):
+        return name
+    return f"{OPEN}{printable(name.replace(OPEN, '').replace(CLOSE, ''))}{CLOSE}"
+
+
+def told(pattern: str, names: Sequence[str], width: float, size: float, lines: int) -> list[str]:
+    """Return a sentence with names in it like `wrapped`; where there is too little room, the names are cut, not it.
+
+    Args:
+        pattern: The sentence, with `{}` for each name.
+        names: In order; long ones are cut to one width.
+        width, size, lines: As of `wrapped`.
+    """
+    names = [printable(name) for name in names]
+    widths = [text_width(name, size) for name in names]
+    # a line that breaks between words is at least half full
+    room = width * (lines + 1) / 2 - text_width(pattern.format(*[""] * len(names)), size)
+    most = room
+    for place, wide in enumerate(sorted(widths)):
+        most = room / (len(names) - place)
+        if wide > most:
+            break
+        room -= wide
+    cut = [
+        name if wide <= most else wrapped(name, max(most, text_width("…", size)), size, 1)[0]
+        for name, wide in zip(names, widths, strict=True)
+    ]
+    return wrapped(pattern.format(*map(isolated, cut)), width, size, lines)
 
 
 def wrapped(text: str, width: float, size: float, lines: int) -> list[str]:
@@ -62,7 +103,17 @@ def wrapped(text: str, width: float, size: float, lines: int) -> list[str]:
         rest = rest[end:].lstrip()
     if text_width(rest, size) > width:
         rest = rest[: _fitting(rest, width - text_width("…", size), size)].rstrip() + "…"
-    return [*done, rest]
+    return _closed([*done, rest])
+
+
+def _closed(lines: Sequence[str]) -> list[str]:
+    """Return lines that each hold whole isolates: one that reaches into the next line is set anew there."""
+    done, is_open = list[str](), False
+    for line in lines:
+        line = OPEN + line if is_open else line
+        is_open = line.count(OPEN) > line.count(CLOSE)
+        done.append(line + CLOSE if is_open else line)
+    return done
 
 
 def _fitting(text: str, width: float, size: float) -> int:

@@ -15,6 +15,7 @@ from striate.evaluation import Evaluation
 from striate.evaluation.decision import confidence
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
 from striate.explain.confident import label_errors
+from striate.explain.lettering import isolated
 from striate.explain.picture_rows import Row, Shown, picture_rows
 from striate.explain.predictions import NO_CLASS, WRONG, mistakes, mistakes_grid, prediction_grid
 from striate.explain.subject import Subject
@@ -39,18 +40,28 @@ class Confusion:
     """One way of being wrong, and the pictures of it.
 
     Args:
-        told: For people: 'Shirt taken for Coat'; with any number of classes each, 'Smiling missed'.
+        pattern: For people, with '{}' for each name: '{} taken for {}'; with any number of classes each, '{} missed'.
         true: The class that it is, or None where a class is seen that is not there.
         said: The class that is answered, or None where one is missed.
         numbers: Its pictures, int64, the most confident first.
         of: How many pictures it could have happened to.
     """
 
-    told: str
+    pattern: str
     true: str | None
     said: str | None
     numbers: Tensor
     of: int
+
+    @property
+    def names(self) -> list[str]:
+        """The classes of the pattern, in its order."""
+        return [name for name in (self.true, self.said) if name is not None]
+
+    @property
+    def told(self) -> str:
+        """What is wrong, for people: 'Shirt taken for Coat'."""
+        return self.pattern.format(*map(isolated, self.names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,22 +104,21 @@ def _cells(evaluation: Evaluation, classes: Sequence[str]) -> Iterator[Confusion
     counts = torch.bincount(evaluation.labels, minlength=len(classes))
     for pair in pairs.unique().tolist():
         true, said = divmod(pair, len(classes))
-        told = f"{classes[true]} taken for {classes[said]}"
-        yield Confusion(told, classes[true], classes[said], wrong[pairs == pair], int(counts[true]))
+        yield Confusion("{} taken for {}", classes[true], classes[said], wrong[pairs == pair], int(counts[true]))
 
 
 def _missed_and_invented(evaluation: Evaluation, classes: Sequence[str]) -> Iterator[Confusion]:
     for number, name in enumerate(classes):
         there, said = evaluation.labels[:, number], evaluation.predictions[:, number]
         surest = evaluation.probabilities[:, number].argsort(stable=True)  # the least probable first
-        for told, wrong, order, of in (
-            (f"{name} missed", there & ~said, surest, there),
-            (f"{name} seen where it is not", ~there & said, surest.flip(0), ~there),
+        for pattern, wrong, order, of in (
+            ("{} missed", there & ~said, surest, there),
+            ("{} seen where it is not", ~there & said, surest.flip(0), ~there),
         ):
             numbers = order[wrong[order]]
             if len(numbers):
                 missed = of is there
-                yield Confusion(told, name if missed else None, None if missed else name, numbers, int(of.sum()))
+                yield Confusion(pattern, name if missed else None, None if missed else name, numbers, int(of.sum()))
 
 
 def doubtful_labels(evaluation: Evaluation) -> Doubts:
@@ -159,7 +169,7 @@ def confusions_figure(
             shown.append(Shown(pictures.images[number], [f"{100 * float(share):.1f} %"], WRONG))
         count = len(cell.numbers)
         more = f", the {len(shown)} most confident" if len(shown) < count else ""
-        rows.append(Row(f"{cell.told}: {count:,} of {cell.of:,}{more}", shown))
+        rows.append(Row(f"{cell.pattern}: {count:,} of {cell.of:,}{more}", shown, names=cell.names))
     return picture_rows(rows, title)
 
 

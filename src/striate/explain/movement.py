@@ -14,7 +14,14 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from striate.explain.chapter import Effort, Plate
-from striate.explain.hidden_movement import NEIGHBOURS, embedding_gif, embedding_strip, neighbour_share, percent
+from striate.explain.hidden_movement import (
+    LEAST_TOLD,
+    NEIGHBOURS,
+    embedding_gif,
+    embedding_strip,
+    neighbour_share,
+    percent,
+)
 from striate.explain.lettering import families, wrapped
 from striate.runs.snapshots import Snapshots
 
@@ -63,19 +70,31 @@ def movement_plates(snapshots: Snapshots, classes: Sequence[str], effort: Effort
     else:
         text.append("The first layer's filters were not trained, so they have not moved.")
     count = len(snapshots.pictures)
-    text.append(
-        f"Of the {NEIGHBOURS} nearest neighbours of a picture in the last hidden layer, {percent(shares[0])} were of "
-        f"its class before training and {percent(shares[-1])} at the end, among {count} pictures."
+    enough = count >= LEAST_TOLD
+    if enough:
+        text.append(
+            f"Of the {NEIGHBOURS} nearest neighbours of a picture in the last hidden layer, {percent(shares[0])} were "
+            f"of its class before training and {percent(shares[-1])} at the end, among {count} pictures."
+        )
+    else:
+        text.append(
+            f"The last hidden layer was kept of {count} pictures: too few to say how many neighbours are of one class."
+        )
+    told = (
+        f"The share is that of neighbours of the same class among the {NEIGHBOURS} nearest, in all dimensions. "
+        if enough
+        else f"With fewer than {LEAST_TOLD} pictures, much of what is seen here is chance. "
     )
     plates.append(
         Plate(
             "learning-embedding",
             embedding_strip(snapshots, classes),
             f"The last hidden layer's view of the same {count} pictures as training went on, on the two directions in "
-            "which they differ most at the end (one projection for all panels). The share is that of neighbours of "
-            f"the same class among the {NEIGHBOURS} nearest, in all dimensions. What lies too close together is drawn "
-            "once more, larger.",
-            "; ".join(
+            "which they differ most at the end (one projection for all panels). "
+            f"{told}What lies too close together is drawn once more, larger.",
+            "; ".join(names)
+            if not enough
+            else "; ".join(
                 f"{name}: {percent(share)} same-class neighbours" for name, share in zip(names, shares, strict=True)
             ),
         )

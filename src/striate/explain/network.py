@@ -259,9 +259,13 @@ def _table(stages: Sequence[StageSummary], views: Sequence[FieldOfView], costs: 
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
             str(stage.receptive_field),
-            f"{view.effective:.3g}" if view else "all",
+            f"{view.effective:.3g}" if view else "n/a",
             f"{1e3 * cost.seconds:.3g}",
         )
         for stage, view, cost in zip(stages, [*views, None], costs, strict=True)
     ]
-    return Table(heads, rows, "What each stage makes of a picture, costs and sees.")
+    return Table(
+        heads,
+        rows,
+        "What each stage makes of a picture, costs and sees. n/a: the numbers of the classes are at no place of it.",
+    )

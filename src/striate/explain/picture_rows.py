@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from striate.explain.lettering import families, text_width, wrapped
+from striate.explain.lettering import families, text_width, told, wrapped
 from striate.explain.predictions import UNKNOWN, Verdict
 from striate.explain.thumbnails import Pixels, paste, thumbnails
 
@@ -47,14 +47,22 @@ class Row:
     """Pictures side by side.
 
     Args:
-        head: Over them.
+        head: Over them; with `names`, a sentence with '{}' for each of them.
         pictures: At least one.
         leads: Whether the first is what the others are compared with, and stands apart.
+        names: Of the head: long ones are cut, so that the rest of it is there.
     """
 
     head: str
     pictures: Sequence[Shown]
     leads: bool = False
+    names: Sequence[str] = ()
+
+    def head_lines(self, inches: float) -> list[str]:
+        """Return the head in at most two lines of so many inches."""
+        if not self.names:
+            return wrapped(self.head, inches, HEAD_TYPE, 2)
+        return told(self.head, self.names, inches, HEAD_TYPE, 2)
 
 
 def picture_rows(rows: Sequence[Row], title: str) -> Figure:
@@ -64,7 +72,7 @@ def picture_rows(rows: Sequence[Row], title: str) -> Figure:
     width = columns * (SIDE + GAP) - GAP + apart + 2 * MARGIN
     inches = (width - 2 * MARGIN) / DPI
     titles = wrapped(title, inches, TITLE_TYPE, 3)
-    heads = [wrapped(row.head, inches, HEAD_TYPE, 2) for row in rows]
+    heads = [row.head_lines(inches) for row in rows]
     texts = [[_lines(shown) for shown in row.pictures] for row in rows]
     sized = [[thumbnails(shown.image[None], SIDE)[0] for shown in row.pictures] for row in rows]
     top = MARGIN // 2 + TITLE_LINE * len(titles)

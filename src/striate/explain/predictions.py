@@ -17,7 +17,7 @@ from striate.data.dataset import ImageDataset, label_texts
 from striate.evaluation import Evaluation
 from striate.evaluation.decision import confidence, is_right
 from striate.explain.drawing import to_array
-from striate.explain.lettering import families, text_width, wrapped
+from striate.explain.lettering import families, isolated, text_width, wrapped
 
 MAX_PICTURES = 64
 MAX_MISTAKES = 24
@@ -149,14 +149,14 @@ class _Cell:
     @cached_property
     def said(self) -> list[str]:
         """The lines about the prediction."""
-        lines = wrapped(self.verdict.sign + self.predicted, SIDE, TYPE, 2)
+        lines = wrapped(self.verdict.sign + isolated(self.predicted), SIDE, TYPE, 2)
         with_share = f"{lines[-1]}  {self.share}"
         return [*lines[:-1], with_share] if text_width(with_share, TYPE) <= SIDE else [*lines, self.share]
 
     @cached_property
     def known(self) -> list[str]:
         """The lines about what is known of the picture."""
-        true = [] if self.true is None else wrapped(f"true: {self.true}", SIDE, TYPE, 2)
+        true = [] if self.true is None else wrapped(f"true: {isolated(self.true)}", SIDE, TYPE, 2)
         return [*true, *([] if self.name is None else [_end(self.name)])]
 
 

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +26,7 @@ from striate.evaluation.metrics import wilson_interval
 from striate.explain.lettering import families, wrapped
 
 WIDTH, PANELS = 5.2, (3.6, 1.2)  # inches
+FEW = 30  # answers in the fullest bin, from which their numbers are drawn on a logarithmic scale
 TYPE = 8  # points
 
 
@@ -54,11 +55,12 @@ def reliability_figure(evaluation: Evaluation) -> Figure:
         figure.suptitle("\n".join(wrapped(title, WIDTH - 0.4, 11, 2)), fontsize=11, parse_math=False)
         shares, counts = figure.subplots(2, sharex=True, height_ratios=PANELS)
         shares.plot([0, 1], [0, 1], color="0.35", linewidth=0.7, zorder=1)
-        for series in _series(evaluation):
-            bins = reliability_bins(*answers(series.logits, evaluation.labels))
+        drawn = [(one, reliability_bins(*answers(one.logits, evaluation.labels))) for one in _series(evaluation)]
+        logarithmic = max(int(bins.count.max()) for _, bins in drawn) >= FEW
+        for series, bins in drawn:
             _draw_shares(shares, series, bins)
-            _draw_counts(counts, series, bins)
-        _finish(shares, counts)
+            _draw_counts(counts, series, bins, 0.5 if logarithmic else 0.0)
+        _finish(shares, counts, logarithmic)
         figure.legend(loc="outside lower center", fontsize=TYPE, frameon=False, handlelength=2)
     return figure
 
@@ -98,26 +100,31 @@ def _draw_shares(axis: Axes, series: Series, bins: Bins) -> None:
     )
 
 
-def _draw_counts(axis: Axes, series: Series, bins: Bins) -> None:
+def _draw_counts(axis: Axes, series: Series, bins: Bins, floor: float) -> None:
     edges: NDArray[np.float64] = np.arange(BINS + 1) / BINS
     colour = to_rgba(series.colour, 0.35 if series.filled else 0.0)
     axis.stairs(
-        np.maximum(bins.count.numpy(), 0.5),
+        np.maximum(bins.count.numpy(), floor),
         edges,
         fill=True,
         facecolor=colour,
         edgecolor=series.colour,
         linewidth=1.2,
-        baseline=0.5,
+        baseline=floor,
     )
 
 
-def _finish(shares: Axes, counts: Axes) -> None:
+def _finish(shares: Axes, counts: Axes, logarithmic: bool) -> None:
     shares.set_title("Share of right answers", fontsize=9, loc="left")
     counts.set_title("Answers", fontsize=9, loc="left")
     counts.set_xlabel("probability of the answer", fontsize=TYPE)
-    counts.set_yscale("log")
-    counts.set_ylim(bottom=0.5)
+    if logarithmic:
+        counts.set_yscale("log")
+        counts.set_ylim(bottom=0.5)
+        counts.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        counts.set_ylim(bottom=0)
+        counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     counts.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     shares.set_xlim(0, 1)
     shares.set_ylim(-0.02, 1.02)

@@ -17,7 +17,7 @@ from striate.data.dataset import label_texts
 from striate.explain.affordable import affordable
 from striate.explain.changes import Change, by_distance, usual_changes
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
-from striate.explain.lettering import families, wrapped
+from striate.explain.lettering import families, isolated, wrapped
 from striate.explain.picture_rows import Row, Shown, picture_rows, together
 from striate.explain.predictions import NO_CLASS, RIGHT, WRONG, Verdict
 from striate.explain.stability import Curves, answer_curves, kept_shares
@@ -273,7 +273,7 @@ def _turned_row(subject: Subject, curves: Sequence[Curves], images: Tensor, numb
     kept = tried - sum(int((~one.kept[:, place]).sum()) for one in curves)
     verdict: Verdict = RIGHT if right else WRONG
     answer, share = _answered(curves, place, subject.classes)
-    lead = Shown(images[place], together(f"{verdict.sign}{answer}", share), verdict)
+    lead = Shown(images[place], together(f"{verdict.sign}{isolated(answer)}", share), verdict)
     shown = [lead]
     for one in curves:
         turned = one.first_turned(place)
@@ -286,7 +286,7 @@ def _turned_row(subject: Subject, curves: Sequence[Curves], images: Tensor, numb
         sure = 100 * float(one.confidence[turned, place])
         lines = [
             *together(one.change.name, one.change.written(strength)),
-            *together(f"{verdict.sign}{said or NO_CLASS}", f"{sure:.0f} %"),
+            *together(f"{verdict.sign}{isolated(said or NO_CLASS)}", f"{sure:.0f} %"),
         ]
         shown.append(Shown(changed, lines, verdict))
     return Row(f"true: {true or NO_CLASS}; {kept} of {tried} changed versions keep the answer", shown, leads=True)

@@ -12,12 +12,13 @@ from torch import Tensor
 from striate.data.dataset import ImageDataset, label_texts
 from striate.explain.affordable import affordable
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
-from striate.explain.embedding.drawn import Map, pictures_map, points_map
+from striate.explain.embedding.drawn import MOST_NAMES, Map, pictures_map, points_map
 from striate.explain.embedding.hidden import hidden_values, label_groups, some_values
 from striate.explain.embedding.neighbours import Neighbours, nearest
 from striate.explain.embedding.projection import LEAST_TSNE, has_umap, principal_components, t_sne, umap
 from striate.explain.embedding.separation import Separation, knn_accuracy, separation
 from striate.explain.embedding.style import styles
+from striate.explain.lettering import isolated
 from striate.explain.picture_rows import Row, Shown, picture_rows
 from striate.explain.predictions import NO_CLASS, RIGHT, UNKNOWN, WRONG, Verdict
 from striate.explain.subject import Subject
@@ -128,7 +129,7 @@ def _maps(
     shown = Map(principal.points, groups, names, looks, subject.right[seen.numbers])
     part = "" if subject.evaluation.part == "all" else f" of the {subject.evaluation.part} part"
     how = (
-        f"Each point is a picture, in the colour and mark of its class; names stand in the middle of their {kinds}; "
+        f"Each point is a picture, in the colour and mark of its class; {_which_names(groups, kinds)}; "
         "a cross is a wrong answer."
     )
     axes = tuple(
@@ -157,6 +158,16 @@ def _maps(
         if effort == "full":
             yield Plate(f"embedding-{way.lower()}", points_map(shown, title), f"{how} {near}", alt)
         yield Plate(f"embedding-{way.lower()}-pictures", pictures_map(shown, seen.data.images, title), grid, alt)
+
+
+def _which_names(groups: Tensor, kinds: str) -> str:
+    there = len(groups.unique())
+    if there <= MOST_NAMES:
+        return f"names stand in the middle of their {kinds}"
+    return (
+        f"of the {there} {kinds} here the largest {MOST_NAMES} have their names in their middle, as far as there is "
+        "room"
+    )
 
 
 def _about(subject: Subject, apart: Separation, names: Sequence[str]) -> Iterator[str]:
@@ -255,12 +266,15 @@ def _rows(subject: Subject, seen: _Seen, bank: _Seen | None, scope: Scope) -> It
     )
     for place, number in enumerate(numbers.tolist()):
         right, sure = bool(subject.right[number]), float(subject.confidences[number])
-        answer = f"{said[place] or NO_CLASS} ({100 * sure:.0f} %)"
-        head = f"true: {true[place] or NO_CLASS}; answer: {answer}" + ("" if right else ", wrong")
+        head = f"true: {{}}; answer: {{}} ({100 * sure:.0f} %)" + ("" if right else ", wrong")
+        classes_told = [true[place] or NO_CLASS, said[place] or NO_CLASS]
         lead = Shown(data.images[place], ["✓ right" if right else "✗ wrong"], RIGHT if right else WRONG)
         near = found.numbers[place][: scope.columns]
         same = (among.data.labels[near] == labels[place]).view(len(near), -1).all(1).tolist()
-        yield _row(head, lead, among.data, near, found.similarity[place], same, data.names[place], subject.classes)
+        row, told = _row(
+            head, lead, among.data, near, found.similarity[place], same, data.names[place], subject.classes
+        )
+        yield replace(row, names=classes_told), told
 
 
 def _given_rows(subject: Subject, among: _Seen, scope: Scope) -> Iterator[tuple[Row, JsonValue]]:
@@ -297,7 +311,7 @@ def _row(
     verdicts: list[Verdict] = [UNKNOWN] * len(near) if same is None else [RIGHT if one else WRONG for one in same]
     cosines = similarity.tolist()[: len(near)]
     shown = [
-        Shown(data.images[number], [f"{verdict.sign}{label or NO_CLASS}", f"{cosine:.2f}"], verdict)
+        Shown(data.images[number], [f"{verdict.sign}{isolated(label or NO_CLASS)}", f"{cosine:.2f}"], verdict)
         for number, label, cosine, verdict in zip(near.tolist(), labels, cosines, verdicts, strict=True)
     ]
     told: list[JsonValue] = [

@@ -15,7 +15,7 @@ from torch import Tensor
 from striate.evaluation import Evaluation, SingleLabelEvaluation
 from striate.evaluation.decision import confidence
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate, Table
-from striate.explain.lettering import families, wrapped
+from striate.explain.lettering import families, isolated, printable, wrapped
 from striate.explain.record.texts import part_text, percent
 from striate.explain.subject import Subject
 
@@ -119,9 +119,20 @@ def _plate(result: SingleLabelEvaluation) -> Plate:
     return Plate(
         "confusion-matrix",
         confusion_figure(result.confusion, names, f"Confusion matrix: {part_text(result)}"),
-        "Row: true class; column: answer. The shade is the share of the row, the number how many pictures.",
+        _caption(names),
         f"Confusion matrix of {len(names)} classes; {result.correct:,} of {result.count:,} on the diagonal.",
     )
+
+
+def _caption(names: Sequence[str]) -> str:
+    """Return what the figure shows: no numbers of very many classes, nor their names."""
+    text = "Row: true class; column: answer. The shade is the share of the row"
+    if len(names) <= MOST_NUMBERED:
+        return f"{text}, the number how many pictures."
+    if len(names) <= MOST_NAMED:
+        return f"{text}."
+    first, last = (isolated(printable(name)) for name in (names[0], names[-1]))
+    return f"{text}. Classes are numbered in the model's own order, from 0 ({first}) to {len(names) - 1} ({last})."
 
 
 def confusion_figure(counts: Tensor, names: Sequence[str], title: str) -> Figure:

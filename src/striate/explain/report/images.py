@@ -91,4 +91,5 @@ def picture_element(picture: Tensor, side: int, alt: str) -> Markup:
 def _element(file: tuple[str, bytes], width: int, height: int, alt: str, kind: str) -> Markup:
     mime, data = file
     source = Markup(f"data:{mime};base64,{base64.b64encode(data).decode()}")
-    return tag("img", src=source, width=width, height=height, alt=alt, class_=kind, loading="lazy", decoding="async")
+    # not lazily: what is in the page already costs no request, and a print of the page would lack what was not seen
+    return tag("img", src=source, width=width, height=height, alt=alt, class_=kind, decoding="async")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Iterable
 
 VOID = frozenset({"br", "img", "link", "meta"})
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # change the direction of what follows
 _KEPT = frozenset("\t\n")
+# a name set apart by lettering.isolated: it ends where it says, so it turns nothing else
+_ISOLATED = re.compile("\u2068([^\u202a-\u202e\u2066-\u2069]*)\u2069")
 
 
 class Markup(str):
@@ -23,10 +26,15 @@ Content = str | Iterable["Content"]
 def readable(text: str) -> str:
     """Return text with '�' for what no page can show: control characters, odd bytes, turns of the writing direction.
 
-    Letters of every script stay, and so does what joins emoji.
+    Letters of every script stay, and so do what joins emoji and names that are set apart.
     """
     if text.isascii() and text.isprintable():
         return text
+    parts = _ISOLATED.split(text)  # names at odd places
+    return "".join(f"\u2068{_shown(part)}\u2069" if number % 2 else _shown(part) for number, part in enumerate(parts))
+
+
+def _shown(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if _odd(letter) else letter for letter in text)
 
 
@@ -75,8 +83,15 @@ def tag(name: str, /, *content: Content, **attributes: str | int | bool | None) 
 
 
 def named(text: str) -> Markup:
-    """Return a name that its users gave, kept apart from the writing direction around it."""
-    return tag("bdi", text)
+    """Return a name that its users gave, kept apart from the writing direction around it.
+
+    Of a sentence with names in it that are set apart already, each of these: `bdi` would take the sentence's direction
+    from the first of them.
+    """
+    parts = _ISOLATED.split(text)  # names at odd places
+    if len(parts) == 1:
+        return tag("bdi", text)
+    return joined(tag("bdi", part) if number % 2 else part for number, part in enumerate(parts))
 
 
 def wide(content: Content, label: str) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from striate.explain.chapter import Effort
+from striate.explain.lettering import isolated
 from striate.explain.record.confusion import MOST_NUMBERED, OUTCOMES, Cell, cells, column_names
 from striate.explain.record.texts import percent
 from striate.explain.report.images import picture_element
@@ -15,17 +16,19 @@ SIDE = 84  # CSS pixels of a picture's longer side
 PICTURES = {"quick": 160, "full": 480}  # in all
 PER_CELL, PER_RIGHT_CELL = 8, 4
 MOST_CELLS = 120
+MOST_LISTED = 40  # where there is no table of numbers that lead to them, and all are seen at once
 FIRST = 6  # cells whose pictures are seen at once; the others appear when their number is chosen
 SHADES = 10
 LONGEST = 24  # letters of a picture's name
 
 
 def shown_cells(subject: Subject) -> dict[tuple[int, int], Cell]:
-    """Return the cells whose pictures are shown: mistakes before right answers, the most frequent first."""
+    """Return the cells whose pictures are shown: mistakes before right answers, the most frequent mistakes first."""
     found = cells(subject.evaluation)
     wrong = sorted((cell for cell in found if not cell.is_right), key=lambda cell: -len(cell.numbers))
     right = [cell for cell in found if cell.is_right]
-    chosen = [*wrong[:MOST_CELLS], *right[: MOST_CELLS // 2]]
+    most = MOST_CELLS if _has_numbers(subject) else MOST_LISTED * 2 // 3
+    chosen = [*wrong[:most], *right[: most // 2]]
     return {(cell.row, cell.column): cell for cell in chosen}
 
 
@@ -84,7 +87,10 @@ def gallery(subject: Subject, effort: Effort) -> Markup:
         parts.append(_pictures(subject, cell, count, first=number < first))
     if not parts:
         return Markup("")
+    total = len(cells(subject.evaluation))
     more = [tag("p", "Those of other cells appear when their number is chosen.")] if len(chosen) > first else []
+    if not _has_numbers(subject) and len(chosen) < total:
+        more = [tag("p", f"{len(chosen)} of the {total:,} cells with pictures: the mistakes with most of them first.")]
     return tag("div", tag("h3", "The pictures, cell by cell"), more, parts, class_="cells")
 
 
@@ -97,7 +103,7 @@ def _pictures(subject: Subject, cell: Cell, count: int, first: bool) -> Markup:
         said, words = [named(names[cell.row]), ", told rightly"], f"{names[cell.row]}, told rightly"
     else:
         said = [named(names[cell.row]), " taken for ", named(names[cell.column])]
-        words = f"{names[cell.row]} taken for {names[cell.column]}"
+        words = f"{isolated(names[cell.row])} taken for {isolated(names[cell.column])}"
     total = len(cell.numbers)
     which = "" if count == total else f", the {count} {'least' if cell.is_right else 'most'} certain"
     heading = tag("h4", said, f": {total:,}{which}")

@@ -289,7 +289,8 @@ def _turned_row(subject: Subject, curves: Sequence[Curves], images: Tensor, numb
             *together(f"{verdict.sign}{isolated(said or NO_CLASS)}", f"{sure:.0f} %"),
         ]
         shown.append(Shown(changed, lines, verdict))
-    return Row(f"true: {true or NO_CLASS}; {kept} of {tried} changed versions keep the answer", shown, leads=True)
+    head = f"true: {{}}; {kept} of {tried} changed versions keep the answer"
+    return Row(head, shown, leads=True, names=[true or NO_CLASS])
 
 
 def _mildest(curves: Sequence[Curves]) -> str:

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 
+from striate.models.receptive import Field
 from striate.models.resnet import resnet50
 from striate.models.stage_summary import summarize_stages
-from striate.models.summary import Field, summarize
+from striate.models.summary import summarize
 
 from ..contracts.networks import every_model, made, small
 from .test_summary import POSITIVE, Positive
@@ -83,12 +84,13 @@ def test_a_field_lies_where_the_gradient_is_not_zero(name: str) -> None:
         module.register_forward_hook(lambda _, __, output, key=key: outputs.update({key: output}))
     model(picture)
     for key, maps in outputs.items():
-        field = stages[key].field
-        assert field is not None
+        fields = stages[key].fields
+        assert fields is not None
         for place in (0, 1, maps.shape[2] // 2, maps.shape[2] - 1):
-            first, end = field.span(place)
-            wanted = (max(int(first), 0), min(int(end), side))
-            assert support(maps, place, picture, 0) == support(maps, place, picture, 1) == wanted, (key, place)
+            for axis, field in enumerate(fields):
+                first, end = field.span(place)
+                wanted = (max(int(first), 0), min(int(end), side))
+                assert support(maps, place, picture, axis) == wanted, (key, place, axis)
 
 
 class Enlarging(nn.Module):
@@ -105,11 +107,11 @@ def test_a_field_of_resized_pictures_holds_all_that_a_value_sees_and_little_more
     side = 60
     model = Positive(nn.Sequential(Enlarging(scale), nn.Conv2d(1, 2, 5)), 2)
     (_, stage, _) = summarize_stages(model, (1, side, side))
-    assert stage.field is not None
+    assert stage.fields is not None
     picture = torch.rand(1, 1, side, side, requires_grad=True)
     maps = model.body(picture)
     for place in (5, maps.shape[2] // 2):
-        first, end = stage.field.span(place)
+        first, end = stage.fields[0].span(place)
         seen = support(maps, place, picture, 0)
         assert first - 0.5 <= seen[0] <= first + 1.5
         assert end - 1.5 <= seen[1] <= end + 0.5
@@ -118,6 +120,6 @@ def test_a_field_of_resized_pictures_holds_all_that_a_value_sees_and_little_more
 def test_where_everything_is_seen_there_is_no_place() -> None:
     model = Positive(nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(4)), 2)
     first, second, head = summarize_stages(model, (1, 20, 20))
-    assert first.field == Field(3, 1, 0)
-    assert second.field is head.field is None
+    assert first.fields == (Field(size=3), Field(size=3))
+    assert second.fields is head.fields is None
     assert second.receptive_field == head.receptive_field == 20

@@ -17,11 +17,11 @@ from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate
 from striate.explain.excitation import Excitation, most_exciting
 from striate.explain.feature_maps import modules_of, seen
 from striate.explain.lettering import printable
-from striate.explain.receptive import Fields, receptive_fields
 from striate.explain.subject import Subject
 from striate.explain.synthesis import Target, synthesise
 from striate.explain.tiles import DPI, Tile, picture_colours, tile_sheet
 from striate.models.batch import comfortable_batch
+from striate.models.receptive import Fields, receptive_fields
 from striate.models.summary import summarize
 
 LARGE_PICTURE, PHOTOGRAPH_DPI = 100, 110  # pixels of side beyond which a sheet would be a large file
@@ -289,7 +289,8 @@ def _row(
     boxes = None
     if fields is not None:
         spans = [
-            (fields[0].span(row, high), fields[1].span(column, wide)) for row, column in found.places[channel].tolist()
+            (fields[0].within(row, high), fields[1].within(column, wide))
+            for row, column in found.places[channel].tolist()
         ]
         boxes = [(top, left, bottom, right) for (top, bottom), (left, right) in spans]
     areas = None

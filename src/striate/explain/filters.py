@@ -18,11 +18,11 @@ from striate.core.errors import SettingsError
 from striate.explain.chapter import CHAPTERS, Chapter, Effort, Plate
 from striate.explain.hooks import find_layer, outputs_of
 from striate.explain.panels import Panel, sheet
-from striate.explain.receptive import receptive_fields
 from striate.explain.subject import Subject
 from striate.explain.tiles import Pixels, Scale, Tile, number_of, signed_colours, tile_sheet
 from striate.models import Classifier
 from striate.models.contract import evaluating
+from striate.models.receptive import receptive_fields
 
 Order = Literal["norm", "similarity", "number"]
 
@@ -130,7 +130,7 @@ def pixel_filters(model: Classifier, layer: str, inputs: Tensor) -> Tensor:
         for channel in range(len(middle)):
             (gradient,) = torch.autograd.grad(middle[channel], leaf, retain_graph=True)
             gradients.append(gradient.mean(0))
-    (top, bottom), (left, right) = fields[0].span(row, shape[1]), fields[1].span(column, shape[2])
+    (top, bottom), (left, right) = fields[0].within(row, shape[1]), fields[1].within(column, shape[2])
     return torch.stack(gradients)[:, :, int(top) : int(bottom), int(left) : int(right)].cpu()  # F C h w
 
 

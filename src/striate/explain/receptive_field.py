@@ -75,9 +75,12 @@ def fields_of_view(model: Classifier, inputs: Tensor, stages: Sequence[StageSumm
         energy = energies[stage.name]
         rows, columns = stage.shape[1:]
         box = (0.0, 0.0, float(width), float(height))
-        if stage.field is not None:
-            (left, right), (top, bottom) = stage.field.span(columns // 2), stage.field.span(rows // 2)
-            box = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
+        if stage.fields is not None:
+            (top, bottom), (left, right) = (
+                field.within(count // 2, side)
+                for field, count, side in zip(stage.fields, (rows, columns), (height, width), strict=True)
+            )
+            box = (left, top, right, bottom)
         effective_box = _smallest_square(energy)
         views.append(
             FieldOfView(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from striate.models.contract import Classifier
-from striate.models.summary import Field, summarize_with_outputs
+from striate.models.receptive import Fields
+from striate.models.summary import summarize_with_outputs
 
 NAMED = 3  # kinds of windows that are told by their sides
 
@@ -26,7 +27,8 @@ class StageSummary:
         multiply_adds: Multiplications with an addition each.
         activation_bytes: Bytes of all its layers' outputs in fp32.
         receptive_field: Side in pixels of the square that one output value depends on, cut off at the picture's own.
-        field: Where that square lies, not cut off; None where it is the whole picture wherever the value stands.
+        fields: Where that square lies, along rows and columns, not cut off; None where it is the whole picture
+            wherever the value stands.
     """
 
     name: str
@@ -36,7 +38,7 @@ class StageSummary:
     multiply_adds: int
     activation_bytes: int
     receptive_field: int
-    field: Field | None
+    fields: Fields | None
 
 
 def summarize_stages(model: Classifier, input_shape: tuple[int, int, int]) -> list[StageSummary]:
@@ -61,7 +63,7 @@ def summarize_stages(model: Classifier, input_shape: tuple[int, int, int]) -> li
                 multiply_adds=sum(row.multiply_adds for row in own),
                 activation_bytes=sum(row.activation_bytes for row in own),
                 receptive_field=output.receptive_field,
-                field=output.field,
+                fields=output.fields,
             )
         )
     return result

@@ -1,7 +1,8 @@
-"""Which pixels of a picture the values of a feature map can depend on, from the sizes and steps of the layers.
+"""Which pixels of a picture a value within a network can depend on, from the sizes and steps of the layers.
 
 Every tensor on its way through the network carries the span that its values see along both axes; windows widen it
-(Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", Distill 2019).
+(Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", Distill 2019, equations 1, 2
+and 5).
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from striate.explain.hooks import outputs_of
-from striate.models import Classifier
-from striate.models.contract import evaluating
+from striate.models.contract import Classifier, evaluating
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,17 @@ class Field:
     step: float = 1.0
     size: float = 1.0
 
-    def span(self, index: int, side: int) -> tuple[float, float]:
-        """Return the first pixel of value `index` and the one after the last, within a picture of `side` pixels."""
+    def span(self, index: int) -> tuple[float, float]:
+        """Return the first pixel of value `index` and the one after the last, those in the padding included."""
+        first = self.start + index * self.step
+        return first, first + self.size
+
+    def within(self, index: int, side: int) -> tuple[float, float]:
+        """Return the span of value `index` within a picture of `side` pixels."""
         if math.isinf(self.size):
             return 0.0, float(side)
-        start = self.start + index * self.step
-        return min(max(start, 0.0), side), max(min(start + self.size, side), 0.0)
+        first, end = self.span(index)
+        return min(max(first, 0.0), side), max(min(end, side), 0.0)
 
     def slide(self, kernel: float, stride: float, before: float) -> Field:
         """Return the field after a window of `kernel` values in steps of `stride`, with padding `before` the first."""
@@ -58,24 +62,17 @@ _WINDOWS = {"conv2d": (3, 4, 5), "max_pool2d": (2, 3, 4), "_max_pool2d": (2, 3, 
 _MIXING = ("matmul", "__matmul__", "bmm", "scaled_dot_product_attention", "amax", "mean", "group_norm")
 
 
-def receptive_fields(
-    model: Classifier, modules: Mapping[str, nn.Module], input_shape: tuple[int, int, int]
-) -> dict[str, Fields]:
-    """Return the receptive fields of the modules' outputs, along rows and columns.
-
-    Args:
-        model: Its mode and weights are left as they are.
-        modules: By name, as for `outputs_of`.
-        input_shape: (C, H, W) of one network input.
-    """
-    picture = torch.zeros(1, *input_shape, device=next(model.parameters()).device)
+def set_fields(picture: Tensor) -> None:
+    """Begin at the picture, N C H W: each pixel sees itself."""
     picture.fields = (Field(), Field())  # type: ignore[attr-defined]
-    with torch.no_grad(), evaluating(model), outputs_of(modules) as outputs, _Follower():
-        model(picture)
-    return {name: getattr(output, "fields", (ALL, ALL)) for name, output in outputs.items()}
 
 
-class _Follower(TorchFunctionMode):
+def fields_of(tensor: Tensor) -> Fields | None:
+    """Return what a tensor's values see, along rows and columns; None where they do not depend on the picture."""
+    return getattr(tensor, "fields", None)
+
+
+class Follower(TorchFunctionMode):
     """Carries fields from the arguments of torch's functions to their results."""
 
     def __torch_function__(
@@ -87,16 +84,52 @@ class _Follower(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        seen = [tensor.fields for tensor in _tensors([*args, *kwargs.values()]) if hasattr(tensor, "fields")]
-        made = list(_tensors([result]))
+        seen = [fields for tensor in tensors_in([*args, *kwargs.values()]) if (fields := fields_of(tensor)) is not None]
+        made = list(tensors_in([result]))
         if seen and made:
-            rows, columns = seen[0]
-            for others in seen[1:]:
-                rows, columns = rows.joined(others[0]), columns.joined(others[1])
-            fields = _after(getattr(func, "__name__", ""), (rows, columns), args, kwargs, made[0])
+            name = getattr(func, "__name__", "")
+            fields = _after(name, _together(seen), args, kwargs, made[0])
             for tensor in made:
                 tensor.fields = fields  # type: ignore[attr-defined]
+            self.note(name, args, kwargs, made[0])
         return result
+
+    def note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], made: Tensor) -> None:
+        """Look at a call whose result depends on the picture."""
+
+
+def receptive_fields(
+    model: Classifier, modules: Mapping[str, nn.Module], input_shape: tuple[int, int, int]
+) -> dict[str, Fields]:
+    """Return the receptive fields of the modules' outputs, along rows and columns.
+
+    Args:
+        model: Its mode and weights are left as they are.
+        modules: Of the network, each with one tensor as its output; by any names.
+        input_shape: (C, H, W) of one network input.
+    """
+    found: dict[str, Fields] = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda module, inputs, output: found.update({name: fields_of(output) or (ALL, ALL)})
+
+    hooks = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+    picture = torch.zeros(1, *input_shape, device=next(model.parameters()).device)
+    set_fields(picture)
+    try:
+        with torch.no_grad(), evaluating(model), Follower():
+            model(picture)
+    finally:
+        for one in hooks:
+            one.remove()
+    return found
+
+
+def _together(seen: Sequence[Fields]) -> Fields:
+    rows, columns = seen[0]
+    for others in seen[1:]:
+        rows, columns = rows.joined(others[0]), columns.joined(others[1])
+    return rows, columns
 
 
 def _after(name: str, seen: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], made: Tensor) -> Fields:
@@ -129,12 +162,12 @@ def _slid(name: str, seen: Fields, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _resized(ratio: float, seen: Field) -> Field:
-    """Return the field after resizing to 1 / `ratio` of the side; a value is a mean of neighbours, more if shrunk."""
+    """Return the field after bilinear resizing to 1 / `ratio` of the side: of two values, of 2 · `ratio` if shrunk."""
     if math.isinf(seen.size):
         return seen
-    reach = max(ratio, 1.0)
-    start = seen.start + seen.step * (ratio / 2 - 0.5 - reach)
-    return Field(start, seen.step * ratio, seen.size + 2 * reach * seen.step)
+    wider = max(1.0, 2 * ratio - 1) * seen.step
+    start = seen.start + seen.step * (ratio / 2 - 0.5) - wider / 2
+    return Field(start, seen.step * ratio, seen.size + wider)
 
 
 def _option(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any) -> Any:
@@ -147,10 +180,10 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return (value[0], value[-1])
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
+def tensors_in(values: Any) -> Iterator[Tensor]:
     """Yield the tensors within nested lists."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _tensors(value)
+            yield from tensors_in(value)

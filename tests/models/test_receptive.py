@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from striate.explain.hooks import outputs_of
-from striate.explain.receptive import Field, receptive_fields
+from striate.models.receptive import Field, receptive_fields
 
 from ..contracts.networks import OWN, as_after_training, small
-from .planted import Planted, fingerprint
+from ..explain.planted import Planted, fingerprint
 
 
 def reached(model: nn.Module, module: nn.Module, shape: tuple[int, int, int], place: tuple[int, int], count: int = 3):
@@ -48,7 +48,7 @@ def test_windows_of_all_kinds_see_exactly_what_gradients_reach(place):
     fields = receptive_fields(model, dict(list(model.stages().items())[:4]), shape)
     for name, (rows, columns) in fields.items():
         top, bottom, left, right = reached(model, model.stages()[name], shape, place)
-        assert (*rows.span(place[0], 40), *columns.span(place[1], 22)) == (top, bottom, left, right), name
+        assert (*rows.within(place[0], 40), *columns.within(place[1], 22)) == (top, bottom, left, right), name
 
 
 def test_max_pooling_and_branches():
@@ -68,8 +68,8 @@ def test_max_pooling_and_branches():
 def test_what_sees_everything_says_so():
     model = Planted([nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2)]).eval()
     rows, columns = receptive_fields(model, model.stages(), (1, 9, 12))["stage2"]
-    assert rows.span(3, 9) == (0, 9)
-    assert columns.span(0, 12) == (0, 12)
+    assert rows.within(3, 9) == (0, 9)
+    assert columns.within(0, 12) == (0, 12)
 
 
 @pytest.mark.parametrize("name", [*OWN, "timm/convnext_atto", "timm/test_vit2"])
@@ -87,7 +87,7 @@ def test_no_gradient_reaches_beyond_the_field(name):
         place = (outputs[stage].shape[2] // 2, outputs[stage].shape[3] // 2)
         top, bottom, left, right = reached(model, stages[stage], shape, place, count=1)
         (first, last), (west, east) = (
-            field.span(index, side) for field, index, side in zip(fields[stage], place, shape[1:], strict=True)
+            field.within(index, side) for field, index, side in zip(fields[stage], place, shape[1:], strict=True)
         )
         assert first <= top <= bottom <= last, stage
         assert west <= left <= right <= east, stage

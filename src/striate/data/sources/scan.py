@@ -154,12 +154,13 @@ def part_name(folder: Path) -> str | None:
 
 def ignored_summary(ignored: Iterable[tuple[str, str]]) -> list[str]:
     """Return one sentence per reason with its count and the first names, for the user."""
-    names: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
     for path, reason in ignored:
-        names.setdefault(reason, []).append(Path(path).name)
+        paths.setdefault(reason, []).append(path)
     return [
-        f"{len(found)} ignored: {reason}" + ("" if reason in _WITHOUT_NAMES else f": {some(found)}")
-        for reason, found in sorted(names.items())
+        f"{len(found)} ignored: {reason}"
+        + ("" if reason in _WITHOUT_NAMES else f": {some([Path(path).name for path in found])}")
+        for reason, found in sorted(paths.items())
     ]
 
 

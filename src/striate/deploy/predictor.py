@@ -208,7 +208,9 @@ class Predictor:
 
     def _normalized(self, pixels: Pixels) -> Tensor:
         """Return the network's inputs of pixels, uint8 N H W C."""
-        return normalize(torch.from_numpy(np.require(pixels, requirements="CW")).permute(0, 3, 1, 2).to(self.device), self.spec)
+        return normalize(
+            torch.from_numpy(np.require(pixels, requirements=("C", "W"))).permute(0, 3, 1, 2).to(self.device), self.spec
+        )
 
     @torch.inference_mode()
     def _predictions(self, names: Sequence[str], inputs: Tensor) -> list[Prediction]:

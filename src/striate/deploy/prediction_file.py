@@ -174,8 +174,10 @@ def prediction_file(path: Path, predictor: Predictor) -> Iterator[Writer]:
     try:
         with new_file(path) as file:
             writer = _WRITERS[path.suffix.lower()](file, predictor)
-            yield writer
-            writer.finish()
+            try:
+                yield writer
+            finally:
+                writer.finish()  # also of what is given up, while its file is open
     except FileExistsError:
         raise SettingsError("file exists by now", where=path, fix="repeat the command with another name") from None
     except OSError as error:

@@ -24,7 +24,7 @@ from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
 from striate.data.loader import normalize
 from striate.data.parallel import usable_cores
-from striate.deploy.engine import eager, onnx
+from striate.deploy.engine import onnx
 from striate.deploy.engine.engine import ENGINES, INEXACT, Engine, UnfitError
 from striate.deploy.engine.kept import digest_of, keep, kept
 from striate.evaluation.calibration import Calibration
@@ -37,7 +37,6 @@ AUTO, ITSELF = "auto", "torch"
 TOLERANCE = 1e-4  # of probabilities, and of scores of what is unknown
 SIZES = (1, 8, 32)
 SECONDS, TIMES = 0.15, 30  # of each engine at each batch size
-assert {eager.__name__, onnx.__name__}  # imported for the engines that they register
 
 
 class Runner(BaseModel):

@@ -101,7 +101,10 @@ class Resize(nn.Module):
         if self.spec.interpolation == "nearest":
             values = self._nearest(self._nearest(values, along, columns).mT, down, rows).mT
         else:
-            by_row, by_column = self._weights(along, columns, pixels.shape[2]), self._weights(down, rows, pixels.shape[1])
+            by_row, by_column = (
+                self._weights(along, columns, pixels.shape[2]),
+                self._weights(down, rows, pixels.shape[1]),
+            )
             lost_rows, lost_columns = rows - down.count, columns - along.count
             values = torch.where(
                 (lost_rows > 0) & (lost_rows > 2 * lost_columns),

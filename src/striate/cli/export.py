@@ -89,11 +89,13 @@ def _proof_line(made: Exported) -> str:
     from striate.data.audit.finding import of
 
     proof, total = made.proof, made.proof.pictures
-    same = "all classes the same" if proof.same_classes == total else f"{proof.same_classes:,} classes the same"
-    flags = [("accepted", proof.same_accepted), ("unknown", proof.same_unknown)]
-    others = "".join(f", {same:,} {name} or not" for name, same in flags if same not in (None, total))
+    classes = "all classes the same" if proof.same_classes == total else f"{proof.same_classes:,} classes the same"
+    flags = {"accepted": proof.same_accepted, "unknown": proof.same_unknown}
+    others = "".join(
+        f", '{name}' differs for {total - same:,}" for name, same in flags.items() if same is not None and same < total
+    )
     differ = f"probabilities differ by {proof.max_probability_difference:.1g} at most"
-    return f"{of(total, 'picture')} ({proof.part}): {differ}, {same}{others}"
+    return f"{of(total, 'picture')} ({proof.part}): {differ}, {classes}{others}"
 
 
 def _speed_line(made: Exported) -> str:

@@ -110,7 +110,8 @@ def answer_sets(probabilities: NDArray[np.float32], multi_label: bool) -> NDArra
     """Return which classes a reader of the file takes each picture to be of, bool N K."""
     if multi_label:
         return probabilities >= 0.5
-    return np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
+    best: NDArray[np.bool_] = np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
+    return best
 
 
 def run_all(run: Run, pixels: NDArray[np.uint8]) -> Answers:

@@ -34,13 +34,13 @@ class Line(NamedTuple):
 
     Args:
         first, last: The box within the picture, whose ends are float32 values.
-        count: Pixels that the box becomes.
-        place: The number of each output pixel among those, below 0 or from `count` on where there is background.
+        pixels: How many the box becomes.
+        place: The number of each output pixel among those, below 0 or from `pixels` on where there is background.
     """
 
     first: Tensor
     last: Tensor
-    count: Tensor
+    pixels: Tensor
     place: Tensor
 
 
@@ -105,7 +105,7 @@ class Resize(nn.Module):
                 self._weights(along, columns, pixels.shape[2]),
                 self._weights(down, rows, pixels.shape[1]),
             )
-            lost_rows, lost_columns = rows - down.count, columns - along.count
+            lost_rows, lost_columns = rows - down.pixels, columns - along.pixels
             values = torch.where(
                 (lost_rows > 0) & (lost_rows > 2 * lost_columns),
                 _product(_product(values.mT, by_column).mT, by_row),
@@ -145,7 +145,7 @@ class Resize(nn.Module):
 
     def _nearest(self, values: Tensor, line: Line, size: Tensor) -> Tensor:
         """Return the picture with its last side resized to the nearest pixels."""
-        scale = _rounded(line.last - line.first) / line.count
+        scale = _rounded(line.last - line.first) / line.pixels
         # Pillow adds the scale up from pixel to pixel
         steps = torch.where(line.place >= 0, scale, torch.zeros_like(scale))
         steps = torch.where(line.place == 0, line.first + scale * 0.5, steps)
@@ -169,7 +169,7 @@ def weights(filter_: Filter, line: Line, size: Tensor, pixels: int) -> Tensor:
         size: Pixels of the picture's line.
         pixels: The same, as a number.
     """
-    scale = _rounded(line.last - line.first) / line.count  # pixels of the picture per pixel of the output
+    scale = _rounded(line.last - line.first) / line.pixels  # pixels of the picture per pixel of the output
     stretched = scale.clamp_min(1)
     support = filter_.support * stretched
     centre = (line.first + (line.place + 0.5) * scale)[:, None]  # out 1
@@ -194,4 +194,4 @@ def _rounded(value: Tensor) -> Tensor:
 
 
 def _inside(line: Line) -> Tensor:
-    return (line.place >= 0) & (line.place < line.count)
+    return (line.place >= 0) & (line.place < line.pixels)

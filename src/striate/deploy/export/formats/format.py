@@ -48,7 +48,9 @@ def torch_runner(module: nn.Module | Callable[..., Any], names: tuple[str, ...])
 
     def run(pixels: NDArray[np.uint8]) -> Answers:
         with torch.inference_mode():
-            answers = module(torch.from_numpy(pixels))
+            answers = module(
+                torch.from_numpy(np.require(pixels, requirements="W"))
+            )  # a copy where it must not be written
         return {name: answer.numpy() for name, answer in zip(names, answers, strict=True)}
 
     return run

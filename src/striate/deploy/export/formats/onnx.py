@@ -27,9 +27,8 @@ def _with_classes(data: bytes, classes: tuple[str, ...]) -> bytes:
     from onnx import TensorProto, helper
 
     model = onnx.load_from_string(data)
-    names = helper.make_tensor(
-        f"{CLASSES}/names", TensorProto.STRING, [len(classes)], [one.encode() for one in classes]
-    )
+    texts: Any = [one.encode() for one in classes]
+    names = helper.make_tensor(f"{CLASSES}/names", TensorProto.STRING, [len(classes)], texts)
     model.graph.node.append(helper.make_node("Constant", [], [CLASSES], name=CLASSES, value=names))
     model.graph.output.append(helper.make_tensor_value_info(CLASSES, TensorProto.STRING, [len(classes)]))
     made: bytes = model.SerializeToString()

@@ -23,8 +23,8 @@ ANSWERS, UNKNOWN = ("probabilities", "accepted"), ("unknown_score", "unknown")
 class Graph(nn.Module):
     """A network with its crop, normalisation, views, calibration and rules, as one module.
 
-    It holds no condition on values, so that it can be traced: all views are computed of every picture, and those of
-    sure pictures are not used.
+    It can be traced, as nothing in it depends on what is in the pictures: all views are computed of every picture, and
+    those of sure pictures are not used.
 
     Args:
         loaded: Network, card and detector, on the processor.

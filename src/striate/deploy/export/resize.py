@@ -101,16 +101,11 @@ class Resize(nn.Module):
         if self.spec.interpolation == "nearest":
             values = self._nearest(self._nearest(values, along, columns).mT, down, rows).mT
         else:
-            by_row, by_column = (
-                self._weights(along, columns, pixels.shape[2]),
-                self._weights(down, rows, pixels.shape[1]),
-            )
+            by_row = self._weights(along, columns, pixels.shape[2])
+            by_column = self._weights(down, rows, pixels.shape[1])
             lost_rows, lost_columns = rows - down.pixels, columns - along.pixels
-            values = torch.where(
-                (lost_rows > 0) & (lost_rows > 2 * lost_columns),
-                _product(_product(values.mT, by_column).mT, by_row),
-                _product(_product(values, by_row).mT, by_column).mT,
-            )
+            columns_first = (lost_rows > 0) & (lost_rows > 2 * lost_columns)
+            values = _one_of(columns_first[0], _columns_first, _rows_first, (values, by_row, by_column))
         values = values.permute(0, 2, 3, 1)  # N height width C
         if self.spec.resize == "pad":
             inside = _inside(down)[:, None] & _inside(along)[None]  # height width
@@ -153,6 +148,26 @@ class Resize(nn.Module):
 
     def _weights(self, line: Line, size: Tensor, pixels: int) -> Tensor:
         return weights(FILTERS[self.spec.interpolation], line, size, pixels)
+
+
+def _one_of(
+    condition: Tensor, yes: Callable[..., Tensor], no: Callable[..., Tensor], operands: tuple[Tensor, ...]
+) -> Tensor:
+    """Return what one of two functions makes of the operands; a trace, which knows no branches, computes both."""
+    if torch.compiler.is_exporting():
+        chosen: Tensor = torch.cond(condition, yes, no, operands)
+        return chosen
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return torch.where(condition, yes(*operands), no(*operands))
+    return yes(*operands) if bool(condition) else no(*operands)
+
+
+def _rows_first(values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    return _product(_product(values, by_row).mT, by_column).mT.contiguous()
+
+
+def _columns_first(values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    return _product(_product(values.mT, by_column).mT, by_row).contiguous()
 
 
 def _product(values: Tensor, weights: Tensor) -> Tensor:

@@ -56,29 +56,28 @@ def command(
     if json:
         print_json({**made.summary(), "path": str(made.path)})
     else:
-        _show(made, format)
+        _show(made, run)
 
 
-def _show(made: Exported, format: str) -> None:
+def _show(made: Exported, run: Path) -> None:
     from striate.cli.output import stdout
+    from striate.core.paths import to_type
     from striate.deploy.export.files import proof_place, vectors_place
 
-    console = stdout()
-    lines = {
-        "export": f"{made.path}  {_mib(made.size)}"
-        + (f", {_mib(made.float_size)} in float" if made.float_size else ""),
-        "proof": _proof_line(made),
-        "speed": _speed_line(made),
-        "files": f"{proof_place(made.path)}\n           {vectors_place(made.path)}",
-    }
+    size = _mib(made.size) + (f", {_mib(made.float_size)} in float" if made.float_size else "")
+    lines = [("export", f"{made.path}  {size}")]
     if made.int8 is not None:
-        loss = made.int8
-        lines["int8"] = (
-            f"{100 * loss.after:.2f} % right of {loss.pictures:,} pictures, {100 * loss.before:.2f} % in float"
-        )
-    for name in ("export", "int8", "proof", "speed", "files"):
-        if name in lines:
-            console.print(f"{name:<10} {lines[name]}", markup=False)
+        after, before = 100 * made.int8.after, 100 * made.int8.before
+        lines.append(("int8", f"{after:.2f} % right of {made.int8.pictures:,} pictures, {before:.2f} % in float"))
+    lines += [
+        ("proof", _proof_line(made)),
+        ("speed", _speed_line(made)),
+        ("files", f"{proof_place(made.path)}"),
+        ("", f"{vectors_place(made.path)}"),
+        ("next", f"{to_type('striate', 'predict', run)} PICTURE… gives the network's own answers"),
+    ]
+    for name, line in lines:
+        stdout().print(f"{name:<10} {line}", markup=False)
 
 
 def _mib(size: int) -> str:
@@ -95,7 +94,8 @@ def _proof_line(made: Exported) -> str:
         f", '{name}' differs for {total - same:,}" for name, same in flags.items() if same is not None and same < total
     )
     differ = f"probabilities differ by {proof.max_probability_difference:.1g} at most"
-    return f"{of(total, 'picture')} ({proof.part}): {differ}, {classes}{others}"
+    sizes = f", {proof.other_sizes:,} at their own sizes" if proof.other_sizes else ""
+    return f"{of(total, 'picture')} ({proof.part}){sizes}: {differ}, {classes}{others}"
 
 
 def _speed_line(made: Exported) -> str:

@@ -226,6 +226,34 @@ def test_a_full_disk_leaves_nothing(fresh: Path, monkeypatch, capsys, failing: i
     assert "No space left" in said
 
 
+@pytest.mark.parametrize("killed_at", [0, 1, 2])
+def test_a_kill_leaves_no_half_file_under_a_final_name(tmp_path: Path, killed_at: int) -> None:
+    program = f"""
+import os
+from pathlib import Path
+from striate.deploy.export import files
+from striate.runs import atomic
+
+left = [{killed_at}]
+real = atomic.write_durably
+
+def write(path, data):
+    if left[0] == 0:
+        path.write_bytes(data[: len(data) // 2])
+        os.kill(os.getpid(), 9)
+    left[0] -= 1
+    real(path, data)
+
+atomic.write_durably = write
+files.write_files(Path("m.onnx"), b"ours" * 100, {{"a": 1}}, {{"b": 2}})
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True)
+    assert done.returncode == -9
+    whole = {name: data for name, data in tree(tmp_path).items() if ".tmp-" not in name}
+    assert "m.onnx" not in whole  # it comes last
+    assert all(json.loads(data) for data in whole.values())
+
+
 def test_a_link_in_the_files_place_is_replaced_and_not_followed(tmp_path: Path) -> None:
     """Where one appears after the check."""
     (tmp_path / "theirs").write_text("theirs")

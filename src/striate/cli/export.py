@@ -94,7 +94,7 @@ def _proof_line(made: Exported) -> str:
         f", '{name}' differs for {total - same:,}" for name, same in flags.items() if same is not None and same < total
     )
     differ = f"probabilities differ by {proof.max_probability_difference:.1g} at most"
-    sizes = f", {proof.other_sizes:,} at their own sizes" if proof.other_sizes else ""
+    sizes = f", {proof.other_sizes:,} of them at other sizes" if proof.other_sizes else ""
     return f"{of(total, 'picture')} ({proof.part}){sizes}: {differ}, {classes}{others}"
 
 

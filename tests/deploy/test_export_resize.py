@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from striate.core.spec import ImageSpec
 from striate.data.decode import fit
 from striate.deploy.export.resize import Resize
+from striate.deploy.onnx_bytes import onnx_bytes, open_session
 
 SIDES = st.integers(1, 70)
 INTERPOLATIONS = ["bilinear", "bicubic", "lanczos", "box", "nearest"]
@@ -57,3 +58,15 @@ def test_the_pictures_of_a_batch_do_not_mix() -> None:
     together = module(torch.from_numpy(pixels))
     for number, one in enumerate(pixels):
         assert torch.equal(module(torch.from_numpy(one)[None])[0], together[number])
+
+
+@pytest.mark.parametrize(("interpolation", "resize"), [("bilinear", "crop"), ("lanczos", "pad"), ("nearest", "squash")])
+def test_onnx_runtime_computes_the_same_levels(interpolation, resize) -> None:
+    spec = spec_of(3, (16, 13), resize, interpolation)
+    example = torch.zeros(2, 19, 21, 3, dtype=torch.uint8)
+    session = open_session(onnx_bytes(Resize(spec), example, "pixels", ["resized"], {0: "N", 1: "H", 2: "W"}), "resize")
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        pixels = rng.integers(0, 256, (*rng.integers(1, 60, 2), 3), dtype=np.uint8)
+        (found,) = session.run(None, {"pixels": pixels[None]})
+        np.testing.assert_array_equal(found[0], fit(pixels, 16, 13, resize, interpolation, spec.background))

@@ -30,7 +30,9 @@ def test_the_pages_code_runs(page: Path, tmp_path: Path, monkeypatch) -> None:
                 if not line.startswith(NOT_RUN):
                     run(line)
         else:
-            assert language in ("text", "yaml"), f"{page.name}: say what kind of block this is: {text[:60]!r}"
+            assert language in ("text", "yaml", "javascript", "csharp"), (
+                f"{page.name}: say what kind of block this is: {text[:60]!r}"
+            )
 
 
 def run(line: str) -> None:

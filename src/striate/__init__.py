@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from striate.version import __version__
 
 if TYPE_CHECKING:
-    from striate.api import Prediction, Predictor, Run, chapters, load, resume, train, transfer_style
+    from striate.api import Prediction, Predictor, Run, chapters, export, load, resume, train, transfer_style
 
-__all__ = ["Prediction", "Predictor", "Run", "__version__", "chapters", "load", "resume", "train", "transfer_style"]
+__all__ = [
+    "Prediction", "Predictor", "Run", "__version__", "chapters", "export", "load", "resume", "train", "transfer_style",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

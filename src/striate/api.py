@@ -1,4 +1,4 @@
-"""The Python interface: `striate.train`, `striate.load`, `striate.chapters` and `striate.transfer_style`."""
+"""The Python interface: `striate.train`, `load`, `chapters`, `export` and `transfer_style`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from striate.core.paths import user_path
 from striate.core.settings import TrainSettings, override
 from striate.deploy import Prediction, Predictor, load
 from striate.deploy.explaining import chapters
+from striate.deploy.export.exporting import export
 from striate.explain.first_batch import save_first_batch
 from striate.explain.report import after_training
 from striate.recipes import RECIPES
@@ -19,7 +20,7 @@ from striate.style.transfer import transfer_style
 from striate.training import job as jobs
 from striate.training.job import Job
 
-__all__ = ["Prediction", "Predictor", "Run", "chapters", "load", "resume", "train", "transfer_style"]
+__all__ = ["Prediction", "Predictor", "Run", "chapters", "export", "load", "resume", "train", "transfer_style"]
 
 
 def train(

@@ -121,8 +121,9 @@ def refuse_external_data(data: bytes, where: object) -> None:
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    """Yield every tensor of a model, those of functions and of graphs within graphs, too."""
-    graphs: list[GraphProto] = [model.graph]
+    """Yield every tensor of a model, those of functions, of training and of graphs within graphs, too."""
+    trained = (graph for info in model.training_info for graph in (info.initialization, info.algorithm))
+    graphs: list[GraphProto] = [model.graph, *trained]
     nodes = [node for function in model.functions for node in function.node]
     while graphs or nodes:
         if graphs:

@@ -48,7 +48,7 @@ class Calibration(BaseModel):
     def accepts(self, confidences: Tensor) -> Tensor:
         """Return which answers of these probabilities (float32, N) are accepted, bool N."""
         if self.reject_below is None:
-            return torch.full_like(confidences, self.error_rate is None, dtype=torch.bool)
+            return torch.full_like(confidences, int(self.error_rate is None), dtype=torch.bool)  # traceable
         return confidences >= self.reject_below
 
     def is_unknown(self, scores: Tensor) -> Tensor:

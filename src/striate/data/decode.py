@@ -108,9 +108,7 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
     return _upright(data, where, side)[0]
 
 
-def _upright(
-    data: bytes, where: object, side: int | None, most: int = MAX_PIXELS
-) -> tuple[Image.Image, Header]:
+def _upright(data: bytes, where: object, side: int | None, most: int = MAX_PIXELS) -> tuple[Image.Image, Header]:
     with _naming_damage(data, where):
         picture = _open(data, where, most)
         width, height = picture.size
@@ -281,9 +279,7 @@ def fit(
     return np.asarray(resized).reshape(height, width, channels)
 
 
-def decode(
-    source: Path | str | bytes, spec: ImageSpec, where: object | None = None, most: int = MAX_PIXELS
-) -> Pixels:
+def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = None, most: int = MAX_PIXELS) -> Pixels:
     """Return a picture file's pixels as the network's ImageSpec wants them, as `decode_with_header` does."""
     return decode_with_header(source, spec, where, most)[0]
 

@@ -18,8 +18,11 @@ from striate.deploy.serve.schema import ANSWERS, PREDICT, PREDICT_ANSWERS, Infor
 from striate.deploy.serve.service import Service
 from striate.version import __version__
 
-_NAMES = {404: ("not_found", "no such route", "GET /openapi.json lists them"),
-          405: ("method_not_allowed", "this route does not take this method", "GET /openapi.json lists them")}  # fmt: skip
+_LIST = "GET /openapi.json lists what there is"
+_BY_STATUS = {
+    404: ("not_found", "no such route", _LIST),
+    405: ("method_not_allowed", "this route does not take this method", _LIST),
+}
 
 
 def application(service: Service, access: Access) -> ASGIApp:
@@ -34,7 +37,13 @@ def application(service: Service, access: Access) -> ASGIApp:
         responses=ANSWERS,
     )
 
-    @app.post("/predict", summary="Classify pictures", response_model=Predictions, openapi_extra=PREDICT, responses=PREDICT_ANSWERS)
+    @app.post(
+        "/predict",
+        summary="Classify pictures",
+        response_model=Predictions,
+        openapi_extra=PREDICT,
+        responses=PREDICT_ANSWERS,
+    )
     async def predict(request: Request) -> Response:
         return await _predict(service, request)
 
@@ -62,7 +71,7 @@ def application(service: Service, access: Access) -> ASGIApp:
 
     async def by_route(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code, message, fix = _NAMES.get(error.status_code, ("refused", str(error.detail), "see the documentation"))
+        code, message, fix = _BY_STATUS.get(error.status_code, ("refused", str(error.detail), "see the documentation"))
         return _refused(Refusal(error.status_code, code, message, fix, error.headers), request.scope[KEY].request_id)
 
     app.add_exception_handler(Refusal, refused)

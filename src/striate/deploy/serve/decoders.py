@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from striate.data.decoder_process import LENGTH, answer, request
 from striate.deploy.serve.answers import Refusal, unusable
@@ -195,8 +196,7 @@ class Process(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what to write to."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the pool know that it has ended."""

@@ -67,8 +67,8 @@ class Front:
         headers = dict(scope["headers"])
         connection = scope.get(CONNECTION)
         given = headers.get(b"x-request-id")
-        own = given is None or not _ID.fullmatch(given)
-        request_id = f"{self._prefix}-{next(self._numbers)}" if own else given.decode()
+        theirs = given is not None and _ID.fullmatch(given)
+        request_id = theirs[0].decode() if theirs else f"{self._prefix}-{next(self._numbers)}"
         exchange = Exchange(request_id, headers, None if connection is None else connection.on_gone)
         scope[KEY] = exchange
 

@@ -1,4 +1,4 @@
-"""The server from start to end: port, network, warm-up, serving; reloading on SIGHUP, draining on SIGTERM and SIGINT."""
+"""The server from start to end: port, network, warm-up; reloading on SIGHUP, draining on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -127,10 +127,15 @@ class Server:
         watching = loop.create_task(self._watch())
         try:
             listener = await self._listen(connection)
-            await self._warm_up(service)
-            started(address_of(self._bound))
-            self.log.event("serving", url=address_of(self._bound), model=self._served.name)
-            await self._ending.wait()
+            ending = loop.create_task(self._ending.wait())
+            warming = loop.create_task(self._warm_up(service))
+            await asyncio.wait({ending, warming}, return_when=asyncio.FIRST_COMPLETED)
+            if warming.done():
+                warming.result()
+                started(address_of(self._bound))
+                self.log.event("serving", url=address_of(self._bound), model=self._served.name)
+            await ending
+            warming.cancel()
             await self._drain(service, listener, connection)
         finally:
             watching.cancel()
@@ -181,9 +186,7 @@ class Server:
         self.service.draining = True
         self._ending.set()
 
-    async def _drain(
-        self, service: Service, listener: asyncio.Server, connection: Callable[[], Connection]
-    ) -> None:
+    async def _drain(self, service: Service, listener: asyncio.Server, connection: Callable[[], Connection]) -> None:
         """Answer what has been accepted, and what comes on connections that are open."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._settings.announce)
@@ -235,7 +238,9 @@ def _most_files() -> int:
     except ImportError:
         return MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + SPARE_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_CONNECTIONS + SPARE_FILES)
+    wanted = (
+        MOST_CONNECTIONS + SPARE_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_CONNECTIONS + SPARE_FILES)
+    )
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if max(soft, wanted) < 2 * SPARE_FILES:

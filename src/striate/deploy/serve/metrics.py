@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -21,7 +22,7 @@ class Metrics:
 
     def __init__(self, routes: tuple[str, ...]) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
-        own = {"namespace": "striate", "registry": self.registry}
+        own: dict[str, Any] = {"namespace": "striate", "registry": self.registry}
         self._requests = Counter("requests", "Answers by route and class of status", ["route", "status"], **own)
         self._seconds = Histogram(
             "request_seconds", "From the request's head to its answer", ["route"], buckets=_SECONDS, **own
@@ -31,7 +32,9 @@ class Metrics:
         self.batches = Histogram("batch_pictures", "Pictures computed at once", buckets=_SIZES, **own)
         self.decoders_replaced = Counter("decoders_replaced", "Decoding processes that ended and were replaced", **own)
         self.engine_failures = Counter("engine_failures", "Batches that the network failed on", **own)
-        self.refused_early = Counter("refused_early", "Requests refused by the protocol: late, too long, no HTTP", **own)
+        self.refused_early = Counter(
+            "refused_early", "Requests refused by the protocol: late, too long, no HTTP", **own
+        )
         self.reloads = Counter("reloads", "Reloads of the model file, by outcome", ["outcome"], **own)
         self.log_lines_lost = Counter("log_lines_lost", "Lines that nobody read in time", **own)
         self._of = {route: self._of_route(route) for route in (*routes, "other")}

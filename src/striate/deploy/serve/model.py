@@ -28,7 +28,7 @@ class Served:
 
     def predict(self, pixels: Sequence[bytes], names: Sequence[str]) -> list[Prediction]:
         """Return predictions of pictures that are decoded, each uint8 H W C."""
-        stacked = np.frombuffer(b"".join(pixels), np.uint8).reshape(len(names), *self.shape)
+        stacked = np.frombuffer(bytearray().join(pixels), np.uint8).reshape(len(names), *self.shape)
         return self.predictor.predict_pixels(stacked, names)
 
 

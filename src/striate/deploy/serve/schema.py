@@ -77,7 +77,9 @@ _ALWAYS = {400: "not understood", 401: "no token, or a wrong one", 403: "asked b
 _PREDICT = {413: "too large", 415: "a body that is not taken; URLs are never fetched", 422: "no picture can be used",
             504: "no answer in time"}  # fmt: skip
 
-ANSWERS: dict[int | str, dict[str, Any]] = {status: {**_REFUSED, "description": told} for status, told in _ALWAYS.items()}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {**_REFUSED, "description": told} for status, told in _ALWAYS.items()
+}
 PREDICT: dict[str, Any] = {
     "parameters": [
         {

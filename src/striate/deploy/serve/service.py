@@ -1,4 +1,4 @@
-"""From encoded pictures to predictions: admission, decoders and batches, put together round the network being served."""
+"""From encoded pictures to predictions: admission, decoders and batches, put together round the network."""
 
 from __future__ import annotations
 

@@ -33,9 +33,7 @@ class ServeSettings(Settings):
         2.0, ge=0, le=1000, description="Milliseconds to wait for pictures that are being decoded"
     )
     queue: int = Field(256, ge=1, le=100_000, description="Pictures accepted at a time; more are refused with 503")
-    workers: int = Field(
-        max(2, (os.cpu_count() or 2) // 2), ge=1, le=256, description="Processes that decode pictures"
-    )
+    workers: int = Field(max(2, (os.cpu_count() or 2) // 2), ge=1, le=256, description="Processes that decode pictures")
     max_bytes: int = Field(16 * MIB, ge=1, le=256 * MIB, description="Bytes of one request's body")
     max_pixels: int = Field(MAX_PIXELS, ge=1, le=MAX_PIXELS, description="Pixels of one picture")
     receive_timeout: Duration = Field(

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from striate.core.settings import Duration, Settings
-from striate.data.decode import MAX_PIXELS
 
 MIB = 2**20
+MAX_PIXELS = 64_000_000  # data/decode's, which would load NumPy and Pillow to say so
 
 
 class ServeSettings(Settings):

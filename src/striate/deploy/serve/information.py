@@ -11,7 +11,6 @@ from striate.deploy.predictor import Predictor
 from striate.deploy.serve.service import Service
 from striate.version import __version__
 
-
 _LIMITS = {"batch_wait", "queue", "max_bytes", "max_pixels", "receive_timeout", "answer_timeout"}
 
 

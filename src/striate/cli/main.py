@@ -26,6 +26,7 @@ app.command("striate.cli.train:command", name="train", help="Train on a data set
 app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a trained network on pictures with labels.")
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
 app.command("striate.cli.export:command", name="export", help="Write a network as one file for other programs.")
+app.command("striate.cli.serve:command", name="serve", help="Serve a trained network over HTTP.")
 app.command(
     "striate.cli.explain:command",
     name="explain",

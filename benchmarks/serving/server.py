@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -89,6 +90,7 @@ class Server:
         self.command = [sys.executable, "-m", module, *told]
         self.ready, self.environment, self.patience = ready, dict(environment or {}), patience
         self.process: subprocess.Popen[bytes]
+        self.gone_after = math.nan  # seconds from SIGTERM to its end, for whoever sent it
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers."""

@@ -54,6 +54,29 @@ class StandIn:
         return self.fault == fault and self.number % 100 == 50
 
 
+def dechunked(data: bytes, coding: str) -> tuple[bytes, int] | None:
+    """Return a body sent in chunks, and how many bytes it took; None while it is not whole."""
+    if coding != "chunked":
+        raise ValueError("another coding")
+    body, place = b"", 0
+    while (line := data.find(b"\r\n", place)) >= 0:
+        digits = data[place:line]
+        if not 0 < len(digits) < 8 or digits.strip(b"0123456789abcdefABCDEF"):
+            raise ValueError("no length of a chunk")
+        length = int(digits, 16)
+        place = line + 2 + length + 2
+        if len(data) < place:
+            return None
+        if data[place - 2 : place] != b"\r\n":
+            raise ValueError("a chunk of another length")
+        if length == 0:
+            return body, place
+        body += data[line + 2 : place - 2]
+    if len(data) > place + 100:
+        raise ValueError("no length of a chunk")
+    return None
+
+
 class Visit(asyncio.Protocol):
     """One connection."""
 
@@ -102,16 +125,19 @@ class Visit(asyncio.Protocol):
         headers = {name.lower(): value.strip() for name, value in pairs}
         if len(headers) != len(pairs) or any(name != name.strip() or not name for name, _ in pairs):
             raise ValueError("a header twice, or without a name")
+        if "host" not in headers or ("transfer-encoding" in headers and "content-length" in headers):
+            raise ValueError("no host, or two lengths")
         if "transfer-encoding" in headers:
-            raise ValueError("no chunks here")
-        if "host" not in headers:
-            raise ValueError("no host")
-        text = headers.get("content-length", "0")
-        if not text.isdigit() or int(text) > 10_000_000:
-            raise ValueError("no length")
-        if len(self.data) < end + 4 + int(text):
+            whole = dechunked(self.data[end + 4 :], headers["transfer-encoding"])
+        else:
+            text = headers.get("content-length", "0")
+            if not text.isdigit() or int(text) > 10_000_000:
+                raise ValueError("no length")
+            size = int(text)
+            whole = None if len(self.data) < end + 4 + size else (self.data[end + 4 : end + 4 + size], size)
+        if whole is None:
             return
-        body, self.data = self.data[end + 4 : end + 4 + int(text)], self.data[end + 4 + int(text) :]
+        body, self.data = whole[0], self.data[end + 4 + whole[1] :]
         if self.timer is not None:
             self.timer.cancel()
         self.busy = True

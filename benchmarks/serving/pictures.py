@@ -23,7 +23,9 @@ def encoded_pictures(data: str, count: int) -> list[bytes]:
         data: 'mnist', 'fashion-mnist', or a folder; the name of one is looked for below the data folders, too.
     """
     if data in IDX:
-        images = load_mnist(data, IDX[data][0], IDX[data][1], False, None).test.images[:, 0]  # N H W
+        test = load_mnist(data, *IDX[data], False, None).test
+        assert test is not None
+        images = test.images[:, 0]  # N H W
         return [_png(Image.fromarray(images[place].numpy())) for place in _evenly(len(images), count)]
     folder = Path(data) if Path(data).exists() else data_folder(data)
     if folder is None:

@@ -6,14 +6,42 @@ import gzip
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from benchmarks.serving.questions import Question
 
 from .mutated_pictures import mutate, seeds
 
 END = b"\r\n"
-ODD = ("", " ", "\0", "\t", "a\r\nX-Injected: 1", "é", "../../etc/passwd", "%00", "A" * 9000, "\x7f", "$(id)", "{}", "-1")
-NUMBERS = ("-1", "+5", "0x10", "1e3", "", " ", "00000000000000000010", "9" * 30, "18446744073709551616", "1,1", "½", "1 1")
+ODD = (
+    "",
+    " ",
+    "\0",
+    "\t",
+    "a\r\nX-Injected: 1",
+    "é",
+    "../../etc/passwd",
+    "%00",
+    "A" * 9000,
+    "\x7f",
+    "$(id)",
+    "{}",
+    "-1",
+)
+NUMBERS = (
+    "-1",
+    "+5",
+    "0x10",
+    "1e3",
+    "",
+    " ",
+    "00000000000000000010",
+    "9" * 30,
+    "18446744073709551616",
+    "1,1",
+    "½",
+    "1 1",
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +88,7 @@ def _cut(rng: random.Random, good: Question) -> Case:
 def _pieces(rng: random.Random, good: Question) -> Case:
     whole = good.request()
     places = sorted({0, len(whole), *(rng.randrange(len(whole)) for _ in range(rng.choice([1, 3, 20])))})
-    pieces = tuple(whole[start:end] for start, end in zip(places, places[1:], strict=False))
+    pieces = tuple(whole[start:end] for start, end in pairwise(places))
     return Case("pieces", pieces, (good,))
 
 
@@ -91,8 +119,9 @@ def _query(rng: random.Random, good: Question) -> Case:
 
 def _headers(rng: random.Random, good: Question) -> Case:
     names = (
-        "Host", "X-Request-Id", "Authorization", "Range", "Expect", "Upgrade", "Connection", "Content-Encoding", "Accept",
-        "Content-Type", "User-Agent", "X-Forwarded-For", "Origin", "Cookie", "Trailer", "TE", "", "Bad Name", "X\0Y", "é",
+        "Host", "X-Request-Id", "Authorization", "Range", "Expect", "Upgrade", "Connection", "Content-Encoding",
+        "Accept", "Content-Type", "User-Agent", "X-Forwarded-For", "Origin", "Cookie", "Trailer", "TE", "", "Bad Name",
+        "X\0Y", "é",
     )  # fmt: skip
     values = (
         *ODD, "100-continue", "h2c", "websocket", "close", "keep-alive, close", "gzip", "br", "identity", "bytes=0-1",
@@ -107,7 +136,17 @@ def _headers(rng: random.Random, good: Question) -> Case:
 
 def _length(rng: random.Random, good: Question) -> Case:
     size = len(good.body)
-    lies = (*NUMBERS, str(size + 1), str(size - 1), str(10 * size), "0", f" {size} ", f"{size}\0", str(2**31), str(2**63))
+    lies = (
+        *NUMBERS,
+        str(size + 1),
+        str(size - 1),
+        str(10 * size),
+        "0",
+        f" {size} ",
+        f"{size}\0",
+        str(2**31),
+        str(2**63),
+    )
     length = rng.choice(lies)
     more = rng.choice([(), (f"Content-Length: {size}",), (f"Content-Length: {length}",)])
     return Case("length", (_request(good.body, *more, length=length),))
@@ -115,7 +154,7 @@ def _length(rng: random.Random, good: Question) -> Case:
 
 def _chunks(body: bytes, rng: random.Random) -> list[bytes]:
     places = sorted({0, len(body), *(rng.randrange(1, len(body)) for _ in range(rng.choice([0, 1, 10])))})
-    parts = [body[start:end] for start, end in zip(places, places[1:], strict=False)]
+    parts = [body[start:end] for start, end in pairwise(places)]
     return [b"%x\r\n%b\r\n" % (len(part), part) for part in parts]
 
 
@@ -136,8 +175,8 @@ def _chunked(rng: random.Random, good: Question) -> Case:
 def _smuggled(rng: random.Random, good: Question) -> Case:
     inner = b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     encodings = (
-        "chunked", "chunked, identity", "identity, chunked", "xchunked", " chunked", "chunked\t", "Chunked", "\x0bchunked",
-        "chunked, chunked", "gzip, chunked", '"chunked"', "chunked\r\nTransfer-Encoding: identity",
+        "chunked", "chunked, identity", "identity, chunked", "xchunked", " chunked", "chunked\t", "Chunked",
+        "\x0bchunked", "chunked, chunked", "gzip, chunked", '"chunked"', "chunked\r\nTransfer-Encoding: identity",
     )  # fmt: skip
     chosen = rng.randrange(3)
     if chosen == 0:

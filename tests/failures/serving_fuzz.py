@@ -92,7 +92,9 @@ def faults(one: Case, replies: Sequence[Reply], rest: bytes) -> list[str]:
             for question, reply in zip(one.right, replies, strict=False)
         ]
         if len(replies) != len(one.right) or not all(right):
-            found.append(f"a good request is not answered rightly: {[(reply.status, reply.body) for reply in replies]}"[:500])
+            found.append(
+                f"a good request is not answered rightly: {[(reply.status, reply.body) for reply in replies]}"[:500]
+            )
     if rest and not one.pieces[0].startswith(b"HEAD"):
         found.append(f"an answer that is not whole: {rest[:200]!r}")
     return found
@@ -184,9 +186,7 @@ def main() -> int:
             from .serving_schema import try_schema
 
             try_schema(server, questions, report, options.schema, options.seed)
-        try_fuzz(
-            server, questions, report, options.seed, options.only or range(options.requests), limit=options.limit
-        )
+        try_fuzz(server, questions, report, options.seed, options.only or range(options.requests), limit=options.limit)
         if report.broken:
             report.say(server.said()[-5000:])
     return report.end()

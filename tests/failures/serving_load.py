@@ -93,7 +93,9 @@ def under_load(
     loaded = run(watch(server, load, every=min(1.0, seconds / 20)))
     account, counts = loaded.account, loaded.account.counts
     report.say(f"{name}: {rate:,.1f} requests/s for {seconds:g} s, {connections} connections: {dict(counts)}")
-    report.say(f"  {describe(account)}; sent too late by {1000 * account.lag:.1f} ms (p99), {account.unsent} never sent")
+    report.say(
+        f"  {describe(account)}; sent too late by {1000 * account.lag:.1f} ms (p99), {account.unsent} never sent"
+    )
     for text in account.strange:
         report.say(f"  {text}")
     bad = {one: counts[one] for one in (Verdict.WRONG, Verdict.ERROR, Verdict.DROPPED, Verdict.UNREAD, Verdict.LATE)}
@@ -102,7 +104,9 @@ def under_load(
     report.require(counts[Verdict.RIGHT] > 0, f"{name}: {counts[Verdict.RIGHT]:,} right answers")
     if may_refuse:
         took = account.percentile(0.99, Verdict.REFUSED)
-        report.say(f"  {counts[Verdict.REFUSED]:,} refused, median {1000 * account.percentile(0.5, Verdict.REFUSED):.1f} ms")
+        report.say(
+            f"  {counts[Verdict.REFUSED]:,} refused, median {1000 * account.percentile(0.5, Verdict.REFUSED):.1f} ms"
+        )
         report.require(counts[Verdict.REFUSED] > 0, f"{name}: something was refused, so there was too much")
         report.require(not took > REFUSED_WITHIN, f"{name}: refusals within {1000 * took:.1f} ms (p99, limit 100)")
     else:
@@ -158,7 +162,14 @@ def main() -> int:
     report = Report(aloud=True)
     with starter(options, questions[0])() as server:
         try_load(
-            server, questions, report, options.seconds, options.clients, options.connections, options.steady, options.over
+            server,
+            questions,
+            report,
+            options.seconds,
+            options.clients,
+            options.connections,
+            options.steady,
+            options.over,
         )
     return report.end()
 

@@ -91,7 +91,9 @@ def pieces_of(kind: str, question: Question, page: int) -> Iterator[bytes]:
         return chain((whole[:20],), (whole[place : place + 1] for place in range(20, 60)), repeat(b"x"))
     if kind == "body":
         start = len(question.head) + 2
-        return chain((whole[:start],), (whole[place : place + 1] for place in range(start, len(whole) - 1)), repeat(b""))
+        return chain(
+            (whole[:start],), (whole[place : place + 1] for place in range(start, len(whole) - 1)), repeat(b"")
+        )
     ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     times = UNREAD_BYTES // max(page, 200) + 1
     return chain(repeat(20 * ask, times // 20 + 1), repeat(b""))
@@ -248,9 +250,7 @@ def main() -> int:
     questions = questions_about(options.run, encoded_pictures(options.data, options.pictures))
     report = Report(aloud=True)
     with starter(options, questions[0])() as server:
-        try_slow(
-            server, questions, report, options.rate, options.slow, options.idle, options.leaving, options.deadline
-        )
+        try_slow(server, questions, report, options.rate, options.slow, options.idle, options.leaving, options.deadline)
     return report.end()
 
 

@@ -19,6 +19,7 @@ from striate.evaluation.evaluate import evaluate
 from striate.evaluation.unknown import (
     BANK_VALUES,
     Detector,
+    forward_of,
     logits_and_scores,
     make_detector,
     needed_for_unknown,
@@ -111,7 +112,7 @@ def test_scores_are_those_of_the_picture_itself_whatever_is_averaged_and_in_any_
     assert torch.equal(evaluate(model, others, spec, detector=detector).scores, alone)
     by_parts = evaluate(model, others, spec, detector=detector, batch_size=7).scores
     torch.testing.assert_close(by_parts, alone, atol=1e-6, rtol=0)
-    logits, scores = logits_and_scores(model, torch.zeros(2, 1, 16, 16), spec, None)
+    logits, scores = logits_and_scores(forward_of(model, None), torch.zeros(2, 1, 16, 16), spec, None)
     assert scores is None
     assert logits.shape == (2, 4)
     assert evaluate(model, others, spec).scores is None

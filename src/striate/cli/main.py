@@ -25,6 +25,7 @@ app = App(
 app.command("striate.cli.train:command", name="train", help="Train on a data set, or a folder or table of pictures.")
 app.command("striate.cli.evaluate:command", name="evaluate", help="Measure a trained network on pictures with labels.")
 app.command("striate.cli.predict:command", name="predict", help="Classify pictures.")
+app.command("striate.cli.serve:command", name="serve", help="Serve a trained network over HTTP.")
 app.command(
     "striate.cli.explain:command",
     name="explain",

@@ -108,9 +108,9 @@ def open_picture(data: bytes, where: object, side: int | None = None) -> Image.I
     return _upright(data, where, side)[0]
 
 
-def _upright(data: bytes, where: object, side: int | None) -> tuple[Image.Image, Header]:
+def _upright(data: bytes, where: object, side: int | None, most: int = MAX_PIXELS) -> tuple[Image.Image, Header]:
     with _naming_damage(data, where):
-        picture = _open(data, where)
+        picture = _open(data, where, most)
         width, height = picture.size
         if side is not None and comes_smaller(picture, side):
             picture.draft(None, (2 * side, 2 * side))
@@ -155,14 +155,14 @@ def opened_header(path: Path | str) -> Iterator[Image.Image]:
         yield _open(file, path)
 
 
-def _open(data: bytes | BinaryIO, where: object) -> Image.Image:
+def _open(data: bytes | BinaryIO, where: object, most: int = MAX_PIXELS) -> Image.Image:
     # catch_warnings changes a process-wide list, so the few microseconds of reading a header take turns
     with _open_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of a size that is refused below
         picture = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise _too_large(f"{width} × {height} pixels", where)
+    if width * height > most:
+        raise _too_large(f"{width} × {height} pixels", where, most)
     if width == 0 or height == 0:
         raise DataError(f"picture of {width} × {height} pixels", where=where, fix="replace or remove it")
     return picture
@@ -190,8 +190,8 @@ def _naming_damage(data: bytes, where: object) -> Iterator[None]:
         raise DataError(f"damaged picture ({error})", where=where, fix="replace or remove it") from None
 
 
-def _too_large(what: str, where: object) -> DataError:
-    limit = f"limit {MAX_PIXELS:,} pixels"
+def _too_large(what: str, where: object, most: int = MAX_PIXELS) -> DataError:
+    limit = f"limit {most:,} pixels"
     return DataError(f"picture too large to decode safely ({what}; {limit})", where=where, fix="make it smaller")
 
 
@@ -279,13 +279,13 @@ def fit(
     return np.asarray(resized).reshape(height, width, channels)
 
 
-def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = None) -> Pixels:
+def decode(source: Path | str | bytes, spec: ImageSpec, where: object | None = None, most: int = MAX_PIXELS) -> Pixels:
     """Return a picture file's pixels as the network's ImageSpec wants them, as `decode_with_header` does."""
-    return decode_with_header(source, spec, where)[0]
+    return decode_with_header(source, spec, where, most)[0]
 
 
 def decode_with_header(
-    source: Path | str | bytes, spec: ImageSpec, where: object | None = None
+    source: Path | str | bytes, spec: ImageSpec, where: object | None = None, most: int = MAX_PIXELS
 ) -> tuple[Pixels, Header]:
     """Return a picture as the network's ImageSpec wants it, uint8 H W C, and what its file says of itself.
 
@@ -293,6 +293,7 @@ def decode_with_header(
         source: A path, or the file's bytes.
         spec: Channels, size, resize, interpolation, background and crop.
         where: The name for error messages; the path by default.
+        most: Pixels beyond which nothing is decoded.
 
     Raises:
         DataError: The file is missing, unsafe, damaged or not a picture; the message names it.
@@ -304,12 +305,12 @@ def decode_with_header(
     if not data:
         raise DataError("empty file", where=name, fix="replace or remove it")
     side = max(spec.height, spec.width)
-    pixels = decode_plain(data, MAX_PIXELS, SMALLER_FROM * side)
+    pixels = decode_plain(data, most, SMALLER_FROM * side)
     if pixels is not None and pixels.shape[2] == spec.channels:
         height, width, channels = pixels.shape
         header = Header("JPEG", width, height, "L" if channels == 1 else "RGB", 8, 1, False)
         return _to_spec(pixels, spec), header
-    picture, header = _upright(data, name, side)
+    picture, header = _upright(data, name, side, most)
     return picture_to_spec(picture, spec, name), header
 
 

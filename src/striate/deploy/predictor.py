@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,17 +14,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.device import choose_device
-from striate.core.errors import DataError, SettingsError
+from striate.core.errors import DataError
 from striate.core.paths import user_path
 from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
 from striate.data.loader import normalize
+from striate.deploy.engine.eager import Eager
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import confidence, decide, to_probabilities
 from striate.evaluation.unknown import logits_and_scores
 from striate.models.batch import comfortable_batch
 from striate.runs.model_file import LoadedModel, ModelCard, load_model
+
+if TYPE_CHECKING:
+    from striate.deploy.engine.engine import Engine
+    from striate.deploy.engine.race import Race
 
 
 @dataclass(frozen=True)
@@ -59,19 +65,37 @@ class Predictor:
 
     Pictures may be paths, encoded bytes, binary files, PIL images, uint8 arrays (H W, H W 1, H W 3 or H W 4)
     or uint8 tensors (H W, 1 H W, 3 H W or 4 H W), in any mixture; each goes through the decoder and
-    normalisation that training and evaluation used.
+    normalisation that training and evaluation used. Several threads may use it at once.
 
     Args:
         loaded: Network and card of a model file.
         device: Where to compute.
+        race: What computes, and why; by default the network itself.
     """
 
-    def __init__(self, loaded: LoadedModel, device: torch.device) -> None:
+    def __init__(self, loaded: LoadedModel, device: torch.device, race: Race | None = None) -> None:
+        self.loaded = loaded
+        self.race = race
         self.model = loaded.model
         self.card: ModelCard = loaded.card
         self.detector = loaded.detector
         self.calibration = loaded.card.calibration or Calibration()
         self.device = device
+        self.engine: Engine = Eager("torch", loaded.model, loaded.layer) if race is None else race.engine
+
+    def with_engine(self, name: str = "auto") -> Predictor:
+        """Return a predictor of the same network by another engine (deploy/engine).
+
+        Args:
+            name: 'torch', 'folded', 'bf16', 'onnx', or 'auto': the fastest on this machine of those that give the
+                network's own answers. The first time that takes a race of some seconds.
+
+        Raises:
+            SettingsError: There is no such engine, or it cannot run this network here.
+        """
+        from striate.deploy.engine.race import choose_engine
+
+        return Predictor(self.loaded, self.device, choose_engine(self.loaded, name))
 
     @property
     def spec(self) -> ImageSpec:
@@ -99,12 +123,13 @@ class Predictor:
         Raises:
             DataError: A picture cannot be used; the message names it.
         """
-        numbered = enumerate(several(pictures))
-        return self._normalized([self.pixels(picture, picture_name(picture, number)) for number, picture in numbered])
+        channels, height, width = self.spec.input_shape
+        pixels = [self.pixels(one, picture_name(one, number)) for number, one in enumerate(several(pictures))]
+        return self._normalized(np.stack(pixels) if pixels else np.empty((0, height, width, channels), np.uint8))
 
     @torch.inference_mode()
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Return probabilities, float32 N K on the CPU, of inputs N C H W, in fp32, averaged over `spec.views`.
+        """Return probabilities, float32 N K on the CPU, of inputs N C H W, averaged over `spec.views`.
 
         They are calibrated where the network is.
 
@@ -116,14 +141,30 @@ class Predictor:
 
     def _logits_and_scores(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return logits and how unlike the training pictures each input is, on the CPU."""
-        if any(module.training for module in self.model.modules()):
-            raise SettingsError(
-                "the network is in training mode: dropout would drop, and batch norm normalise by this batch",
-                where="predictor.model",
-                fix="predictor.model.eval()",
+        logits, scores = logits_and_scores(self.engine, inputs, self.spec, self.detector)
+        return logits, None if scores is None else scores.cpu()
+
+    def predict_pixels(self, pixels: Pixels, names: Sequence[str]) -> list[Prediction]:
+        """Return one prediction per picture of pixels that are as the network wants them (`pixels`).
+
+        Args:
+            pixels: uint8, N H W C, of the size that the network sees.
+            names: What to call them.
+
+        Raises:
+            DataError: Other pixels, or another number of names.
+        """
+        channels, height, width = self.spec.input_shape
+        shape, wanted = getattr(pixels, "shape", ()), (height, width, channels)
+        if getattr(pixels, "dtype", None) != np.uint8 or len(shape) != 4 or shape[1:] != wanted:
+            raise DataError(
+                f"pixels must be uint8, N × {height} × {width} × {channels}",
+                where=f"{getattr(pixels, 'dtype', type(pixels).__name__)} {tuple(shape)}",
+                fix="give what predictor.pixels(picture) returns, stacked; or pictures to predictor.predict",
             )
-        logits, scores = logits_and_scores(self.model, inputs, self.spec, self.detector)
-        return logits.cpu(), None if scores is None else scores.cpu()
+        if len(names) != len(pixels):
+            raise DataError(f"{len(names):,} names for {len(pixels):,} pictures", fix="give a name to each picture")
+        return self._predictions(names, self._normalized(pixels)) if len(pixels) else []
 
     def predict(self, pictures: Picture | Iterable[Picture]) -> list[Prediction]:
         """Return one prediction per picture, in order.
@@ -149,9 +190,13 @@ class Predictor:
         while batch := list(islice(numbered, comfortable_batch(self.model, self.spec))):
             names = [picture_name(picture, number) for number, picture in batch]
             pixels = [self._try_pixels(picture, name) for (_, picture), name in zip(batch, names, strict=True)]
-            usable = [one for one in pixels if not isinstance(one, DataError)]
-            found = (name for name, one in zip(names, pixels, strict=True) if not isinstance(one, DataError))
-            predictions = iter(self._predictions(list(found), self._normalized(usable)) if usable else ())
+            usable = [(name, one) for name, one in zip(names, pixels, strict=True) if not isinstance(one, DataError)]
+            found = (
+                self.predict_pixels(np.stack([one for _, one in usable]), [name for name, _ in usable])
+                if usable
+                else []
+            )
+            predictions = iter(found)
             for one in pixels:
                 yield one if isinstance(one, DataError) else next(predictions)
 
@@ -161,10 +206,9 @@ class Predictor:
         except DataError as error:
             return error
 
-    def _normalized(self, pixels: Sequence[Pixels]) -> Tensor:
-        channels, height, width = self.spec.input_shape
-        stacked = np.stack(pixels) if pixels else np.empty((0, height, width, channels), np.uint8)
-        return normalize(torch.from_numpy(stacked).permute(0, 3, 1, 2).to(self.device), self.spec)
+    def _normalized(self, pixels: Pixels) -> Tensor:
+        """Return the network's inputs of pixels, uint8 N H W C."""
+        return normalize(torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).to(self.device), self.spec)
 
     @torch.inference_mode()
     def _predictions(self, names: Sequence[str], inputs: Tensor) -> list[Prediction]:
@@ -190,13 +234,19 @@ class Predictor:
         ]
 
 
-def load(path: str | os.PathLike[str], device: str | torch.device = "auto") -> Predictor:
+def load(path: str | os.PathLike[str], device: str | torch.device = "auto", engine: str = "torch") -> Predictor:
     """Return the Predictor of a run folder or a model file.
 
+    Args:
+        path: The run folder or the file.
+        device: Where to compute.
+        engine: What computes (`Predictor.with_engine`): the network itself, or for many pictures 'auto'.
+
     Raises:
-        SettingsError: `path` is no path, or the device is not on this machine.
+        SettingsError: `path` is no path, the device is not on this machine, or the engine cannot be used.
         ModelFileError: Nothing there, unfinished, damaged, unsafe or of a newer version.
     """
     file = user_path(path, "a run folder or a model file")
     chosen = choose_device(str(device))
-    return Predictor(load_model(file, chosen), chosen)
+    predictor = Predictor(load_model(file, chosen), chosen)
+    return predictor if engine == predictor.engine.name else predictor.with_engine(engine)

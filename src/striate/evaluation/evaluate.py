@@ -19,7 +19,7 @@ from striate.evaluation.macro import balanced_loss
 from striate.evaluation.metrics import class_scores, confusion_matrix, top_k_accuracy, wilson_interval
 from striate.evaluation.multi_label import label_scores, macro_f1, micro_f1
 from striate.evaluation.result import Evaluation, MultiLabelEvaluation, SingleLabelEvaluation
-from striate.evaluation.unknown import Detector, logits_and_scores
+from striate.evaluation.unknown import Detector, forward_of, logits_and_scores
 from striate.models.batch import comfortable_batch
 from striate.models.contract import Classifier, evaluating
 
@@ -45,10 +45,11 @@ def evaluate(
         detector: On the device of the weights; with one, each picture's score is measured.
     """
     device = next(model.parameters()).device
+    forward = forward_of(model, detector.layer if detector else None)
     logits, scores = [], []
     with evaluating(model), torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for images in in_order(data, spec, batch_size or comfortable_batch(model, spec), device):
-            some, theirs = logits_and_scores(model, images, spec, detector)
+            some, theirs = logits_and_scores(forward, images, spec, detector)
             logits.append(some.cpu())
             scores += [] if theirs is None else [theirs.cpu()]
     return from_logits(

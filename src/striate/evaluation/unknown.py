@@ -12,7 +12,7 @@ The threshold is a held-out picture's score: exchangeable pictures lie above it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,6 +31,9 @@ from striate.models.last_layer import inputs_of, last_linear
 BANK_PICTURES, BANK_VALUES = 2000, 2**19  # at most: 1 MiB in float16
 FALSE_ALARMS = 0.01
 MOST_FALSE_ALARMS = 0.05  # with fewer held-out pictures than this takes, nothing is told
+
+# network inputs, N C H W → logits, N K, and what the detector's layer sees, N F, where there is a detector
+Forward = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 class UnknownRule(BaseModel):
@@ -114,20 +117,47 @@ def _spread(data: ImageDataset, count: int, spec: ImageSpec, batch_size: int, de
         yield from in_order(data.select(chosen), spec, len(chosen), device)
 
 
-def logits_and_scores(
-    model: Classifier, images: Tensor, spec: ImageSpec, detector: Detector | None
-) -> tuple[Tensor, Tensor | None]:
-    """Return the logits of pictures (`view_logits`, N K), and their scores, N, of the picture itself.
+def forward_of(model: Classifier, layer: str | None) -> Forward:
+    """Return a function from network inputs to the logits and what a layer sees, None where no layer is named.
 
     Args:
         model: In evaluation mode.
-        images: Network inputs, N C H W.
-        detector: On their device; without one there are no scores.
+        layer: Name of a linear layer.
     """
+
+    def forward(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        if layer is None:
+            return model(images), None
+        with inputs_of(model, layer) as seen:
+            logits = model(images)
+        return logits, seen[0]
+
+    return forward
+
+
+def logits_and_scores(
+    forward: Forward, images: Tensor, spec: ImageSpec, detector: Detector | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the logits of pictures (`view_logits`, N K), and their scores, N, of the picture itself.
+
+    The one way from inputs to answers, whoever computes them.
+
+    Args:
+        forward: `forward_of` a network, or an engine that stands for it.
+        images: Network inputs, N C H W.
+        detector: On the device of what `forward` returns; without one there are no scores.
+    """
+    seen: list[Tensor | None] = []
+
+    def logits_of(view: Tensor) -> Tensor:
+        logits, features = forward(view)
+        seen.append(features)
+        return logits
+
+    logits = view_logits(logits_of, images, spec)
     if detector is None:
-        return view_logits(model, images, spec), None
-    with inputs_of(model, detector.layer) as seen:
-        logits = view_logits(model, images, spec)
+        return logits, None
+    assert seen[0] is not None
     return logits, detector.scores(seen[0])
 
 
@@ -135,9 +165,10 @@ def unknown_scores(model: Classifier, data: ImageDataset, spec: ImageSpec, detec
     """Return the scores of a part's pictures, float32 N on the processor."""
     device = next(model.parameters()).device
     alone = spec.model_copy(update={"views": 1})
+    forward = forward_of(model, detector.layer)
     with evaluating(model), torch.inference_mode():
         scores = [
-            logits_and_scores(model, images, alone, detector)[1]
+            logits_and_scores(forward, images, alone, detector)[1]
             for images in in_order(data, spec, comfortable_batch(model, spec), device)
         ]
     return torch.cat([one.cpu() for one in scores if one is not None])

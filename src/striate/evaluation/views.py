@@ -7,16 +7,19 @@ Whether a picture gets them depends on that picture alone, so that it gets the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from striate.core.spec import ImageSpec
 from striate.evaluation.decision import confidence, decide, to_probabilities
-from striate.models.contract import Classifier
+
+Network = Callable[[Tensor], Tensor]  # network inputs, N C H W → logits, N K
 
 
-def view_logits(model: Classifier, images: Tensor, spec: ImageSpec) -> Tensor:
+def view_logits(model: Network, images: Tensor, spec: ImageSpec) -> Tensor:
     """Return the logits of pictures, float32 N K: of one view, or the mean of `spec.views`.
 
     The others are computed for pictures whose answer from the first has a probability below `spec.views_below`.
@@ -25,7 +28,7 @@ def view_logits(model: Classifier, images: Tensor, spec: ImageSpec) -> Tensor:
         model: In evaluation mode.
         images: Network inputs, N C H W.
     """
-    logits: Tensor = model(images).float()
+    logits = model(images).float()
     if spec.views == 1:
         return logits
     probabilities = to_probabilities(logits, spec.multi_label)

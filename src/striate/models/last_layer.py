@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +44,15 @@ def last_linear(model: Classifier, images: Tensor) -> str | None:
 
 @contextmanager
 def inputs_of(model: Classifier, layer: str) -> Iterator[list[Tensor]]:
-    """Give a list that fills with what a layer sees, each time the network is called within."""
+    """Give a list that fills with what a layer sees, each time this thread calls the network within."""
     seen: list[Tensor] = []
-    module = model.get_submodule(layer)
-    hook = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    thread = get_ident()
+
+    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if get_ident() == thread:
+            seen.append(inputs[0])
+
+    hook = model.get_submodule(layer).register_forward_pre_hook(note)
     try:
         yield seen
     finally:

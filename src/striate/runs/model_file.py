@@ -99,6 +99,11 @@ class LoadedModel:
     card: ModelCard
     detector: Detector | None = None
 
+    @property
+    def layer(self) -> str | None:
+        """Name of the layer whose input tells unknown pictures; None where none does."""
+        return self.detector.layer if self.detector else None
+
 
 def save_model(path: Path, model: Classifier, card: ModelCard, detector: Detector | None = None) -> None:
     """Write the model file at once; equal weights, card and detector give equal bytes."""

@@ -1,0 +1,29 @@
+"""What /info tells of the network and the server's limits; nothing of the machine's paths."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+
+from striate.deploy.serve.service import Service
+from striate.version import __version__
+
+
+def information(service: Service) -> dict[str, Any]:
+    """Return it as JSON values."""
+    served, settings = service.served, service.settings
+    card = served.predictor.card
+    return {
+        "model": served.name,
+        "network": card.architecture.name,
+        "classes": list(card.spec.classes),
+        "spec": card.spec.model_dump(mode="json", exclude={"classes"}),
+        "metrics": {part: measured.model_dump(mode="json") for part, measured in card.metrics.items()},
+        "engine": {"device": str(served.predictor.device)},
+        "limits": settings.model_dump(
+            mode="json", include={"batch_size", "batch_wait", "queue", "max_bytes", "max_pixels", "answer_timeout"}
+        ),
+        "versions": {"striate": __version__, "python": platform.python_version(), "torch": torch.__version__},
+    }

@@ -1,0 +1,251 @@
+"""One HTTP connection: uvicorn's, with deadlines for what the client sends and reads, and limits of the head.
+
+uvicorn has no deadline for receiving a request, and takes heads of any length. Here a connection has so many seconds
+for a request's head, as many for its body, and may be idle between two as long. A time is kept per connection, and one
+task looks at all of them: no timer is set per request.
+
+What is refused while its body is still being sent is answered, and read for a moment more without being kept: a
+connection closed at once would take the answer with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from striate.deploy.serve.answers import Refusal, refusal_body
+from striate.deploy.serve.front import CONNECTION
+
+LONGEST_TARGET = 8 * 1024
+LONGEST_HEAD, MOST_HEADERS = 32 * 1024, 100  # bytes
+MOST_PIPELINED = 16  # requests sent ahead
+LINGER = 1.0  # seconds in which what is still being sent is read and forgotten
+FAREWELL = 5.0  # seconds in which the last answer must have been taken
+
+
+class Connection(HttpToolsProtocol):
+    """One connection.
+
+    Args:
+        config, state: uvicorn's, loaded.
+        loop: The event loop.
+        seconds: For a head, a body, and between requests.
+        most: Connections at a time.
+        refused: Told the refusals that the application never sees; gives each an id.
+    """
+
+    transport: Any
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        most: int,
+        refused: Callable[[Refusal], str],
+    ) -> None:
+        super().__init__(config, state, {}, loop)
+        self._seconds, self._most, self._refused = seconds, most, refused
+        self._since = 0.0  # when what is being awaited from the client began to be
+        self._arriving = False  # a request has begun and is not complete
+        self._in_head = True
+        self._head = 0  # bytes of the head so far, as parsed
+        self._fed = 0  # and as received
+        self._refusal: Refusal | None = None
+        self._ends = 0.0  # when what is left of an ended connection is cut off
+        self._sending_since = 0.0
+        self._gone: Callable[[], None] | None = None
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        """Have something called once if the client goes before its answer."""
+        self._gone = call
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self.transport = Lingering(transport, self)
+        self._since = self.loop.time()
+        if len(self.connections) > self._most:
+            self._refuse(Refusal(503, "busy", "too many connections", "ask again", {"retry-after": "1"}))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything, and of work that nobody waits for."""
+        self._ends = self._ends or self.loop.time()
+        super().connection_lost(exc)
+        if self._gone is not None and self.cycle is not None and not self.cycle.response_complete:
+            self._gone()
+        self._gone = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived."""
+        if self._ends:
+            return
+        self._unset_keepalive_if_required()
+        if not self._since and (self.cycle is None or self.cycle.response_complete):
+            self._since = self.loop.time()
+        self._fed += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # of which there is none here: answered, then closed
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            fix = "send HTTP/1.1 as RFC 9112 has it"
+            self._broken(self._refusal or Refusal(400, "malformed_request", "not a valid HTTP request", fix))
+            return
+        if self._in_head and self._arriving and self._fed > 2 * LONGEST_HEAD:
+            self._broken(_head_too_long())
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
+        self._arriving = self._in_head = True
+        self._head = 0
+        if not self._since:
+            self._since = self.loop.time()
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._stop(Refusal(400, "pipelined", "too many requests without waiting for an answer", "wait for answers"))
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the target."""
+        super().on_url(url)
+        if len(self.url) > LONGEST_TARGET:
+            self._stop(Refusal(414, "target_too_long", "a target of more than 8 KiB", "send pictures in the body"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header."""
+        self._head += len(name) + len(value)
+        if self._head > LONGEST_HEAD or len(self.headers) >= MOST_HEADERS:
+            self._stop(_head_too_long())
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, and to wait for the body."""
+        if not self.url.startswith(b"/"):
+            self._stop(Refusal(400, "wrong_target", "the target has to begin with '/'", "GET /path HTTP/1.1"))
+        self._in_head = False
+        self._fed = 0
+        super().on_headers_complete()
+        self._since = 0.0 if self.pipeline else self.loop.time()
+
+    def on_message_complete(self) -> None:
+        """Note that all of a request is here."""
+        self._arriving = False
+        self._in_head = True
+        self._since = 0.0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        self._gone = None
+        self._sending_since = 0.0
+        super().on_response_complete()
+        if self._arriving:
+            self._since = self.loop.time()
+
+    def sweep(self, now: float) -> None:
+        """End the connection if the client is too slow."""
+        if self._ends:
+            if now > self._ends:
+                self.transport.abort()
+        elif self._since and now - self._since > self._seconds:
+            if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+                return  # the next request's head can wait until this one is answered
+            if self._arriving or self._fed:
+                fix = "send it faster, or in smaller pieces"
+                self._refuse(Refusal(408, "too_slow", f"not received in {self._seconds:g} seconds", fix))
+            else:
+                self.transport.close()
+        elif self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            if not self._sending_since:
+                self._sending_since = now
+            elif now - self._sending_since > self._seconds:
+                self.transport.abort()
+
+    def end(self) -> None:
+        """Close, but hear the client out for a moment where it is still sending."""
+        if self._ends:
+            return
+        transport = self.transport.wrapped
+        if self._arriving and transport.can_write_eof() and not transport.is_closing():
+            self._ends = self.loop.time() + LINGER
+            self.flow.resume_reading()
+            transport.write_eof()
+        else:
+            self._ends = self.loop.time() + FAREWELL
+            transport.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is answered."""
+        return self._ends > 0
+
+    def _stop(self, refusal: Refusal) -> None:
+        """Leave the parser from within a callback."""
+        self._refusal = refusal
+        raise refusal
+
+    def _broken(self, refusal: Refusal) -> None:
+        """Refuse what can no longer be parsed, in its turn."""
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+            self.cycle.keep_alive = False  # an earlier request, complete, is answered first and last
+            self.pipeline.clear()
+            self.flow.pause_reading()
+            return
+        self._arriving = True
+        self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer in place of the application, and end."""
+        request_id = self._refused(refusal)
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            body = refusal_body(refusal, request_id)
+            head = [
+                STATUS_LINE[refusal.status],
+                b"content-type: application/json\r\nconnection: close\r\nx-content-type-options: nosniff\r\n",
+                f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n".encode(),
+                *(f"{name}: {value}\r\n".encode() for name, value in refusal.headers.items()),
+            ]
+            self.transport.write(b"".join((*head, b"\r\n", body)))
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.end()
+
+
+class Lingering:
+    """A transport whose `close` is its connection's `end`; all else is its own.
+
+    Args:
+        wrapped: The transport.
+        connection: Whose it is.
+    """
+
+    __slots__ = ("_connection", "abort", "pause_reading", "resume_reading", "wrapped", "write")
+
+    def __init__(self, wrapped: asyncio.Transport, connection: Connection) -> None:
+        self.wrapped, self._connection = wrapped, connection
+        self.write, self.abort = wrapped.write, wrapped.abort
+        self.pause_reading, self.resume_reading = wrapped.pause_reading, wrapped.resume_reading
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.end()
+
+    def is_closing(self) -> bool:
+        """Whether it is ending."""
+        return self._connection.ended or self.wrapped.is_closing()
+
+
+def _head_too_long() -> Refusal:
+    message = f"a head of more than {LONGEST_HEAD:,} bytes or {MOST_HEADERS} headers"
+    return Refusal(431, "head_too_long", message, "send fewer and shorter headers")

@@ -98,7 +98,7 @@ class Account:
     @property
     def server_errors(self) -> int:
         """Answers of 5xx that are no refusals."""
-        return sum(500 <= record.status and record.verdict is not Verdict.REFUSED for record in self.records)
+        return sum(record.status >= 500 and record.verdict is not Verdict.REFUSED for record in self.records)
 
     @property
     def rate(self) -> float:

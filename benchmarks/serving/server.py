@@ -74,6 +74,7 @@ class Server:
         arguments: Its options; {port} stands for the port.
         ready: A question; the server is ready once it answers it rightly.
         environment: Added to that of this process.
+        ready_path: What is to answer 200, too, before it is.
         patience: Seconds it has until then.
     """
 
@@ -83,12 +84,14 @@ class Server:
         arguments: Sequence[object],
         ready: Question,
         environment: Mapping[str, str] | None = None,
+        ready_path: str | None = None,
         patience: float = 180.0,
     ) -> None:
         self.port = free_port()
         told = [str(argument).replace("{port}", str(self.port)) for argument in arguments]
         self.command = [sys.executable, "-m", module, *told]
-        self.ready, self.environment, self.patience = ready, dict(environment or {}), patience
+        self.ready, self.environment = ready, dict(environment or {})
+        self.ready_path, self.patience = ready_path, patience
         self.process: subprocess.Popen[bytes]
         self.gone_after = math.nan  # seconds from SIGTERM to its end, for whoever sent it
 
@@ -121,10 +124,12 @@ class Server:
             with suppress(OSError):
                 reply = exchange(self.port, self.ready.request())
                 if reply is not None and reply.status == 200:
-                    if self.ready.is_answered_by(reply.body):
+                    if not self.ready.is_answered_by(reply.body):
+                        raise ServerFailedError(f"a wrong answer: {reply.body[:500]!r}; {self.ready.probabilities}")
+                    reply = None if self.ready_path is None else get(self.port, self.ready_path)
+                    if self.ready_path is None or (reply is not None and reply.status == 200):
                         self.ready_after = time.monotonic() - self.started
                         return
-                    raise ServerFailedError(f"a wrong answer: {reply.body[:500]!r}; {self.ready.probabilities}")
                 reason = f"its last answer: {reply}"
             time.sleep(0.05)
         raise ServerFailedError(f"{' '.join(self.command)}: {reason}; {self.said()[-3000:]}")

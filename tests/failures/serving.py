@@ -53,7 +53,7 @@ StartServer = Callable[..., AbstractContextManager[Server]]  # of further option
 def striate_serve(run: Path, ready: Question, *options: object) -> Server:
     """Return `striate serve RUN` with these options, not yet started."""
     arguments = ["serve", run.absolute(), "--port", "{port}", *options]
-    return Server("striate.cli.entry", arguments, ready)
+    return Server("striate.cli.entry", arguments, ready, ready_path="/ready")
 
 
 def stand_in(answers: Path, ready: Question, *options: object) -> Server:

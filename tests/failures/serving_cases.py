@@ -102,7 +102,7 @@ def _line(rng: random.Random, good: Question) -> Case:
     targets = (
         "/", "//", "/predict/", "/predict//", "/%70redict", "/predict%00", "/..;/predict", "/%2e%2e/etc/passwd", "*",
         "http://127.0.0.1/predict", "http://example.org/predict", "predict", "/predict#x", "/" + "a" * 65_536, "/info",
-        "/live", "/ready", "/metrics", "/openapi.json", "/docs", "/models", "/v2/repository/index", "/\x80", "/predict?",
+        "/live", "/ready", "/metrics", "/openapi.json", "/docs", "/models", "/v2/repository/index", "/\x80",
     )  # fmt: skip
     versions = ("HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/9.9", "http/1.1", "HTTP/1.1 ", "HTTP/1.10", "")
     line = f"{rng.choice(methods)} {rng.choice(targets)} {rng.choice(versions)}"

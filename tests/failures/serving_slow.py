@@ -36,7 +36,7 @@ from .serving import Report, becomes, gauges, many_files, script, starter
 
 KINDS = ("headers", "body", "reader")
 UNREAD_BYTES = 8 * 2**20  # of answers that a reader asks for: more than the kernel keeps
-UNDER_WAY = ("under_way", "in_flight", "in_progress", "queue", "connections", "waiting", "active", "pending")
+UNDER_WAY = ("_under_way", "_pictures", "_bytes")  # ends of the names of gauges
 
 
 class Slow(asyncio.Protocol):
@@ -106,7 +106,7 @@ def descriptors(server: Server) -> int:
 
 def under_way(server: Server) -> dict[str, float]:
     """Return the gauges of what is under way."""
-    return {name: value for name, value in gauges(server.port).items() if any(part in name for part in UNDER_WAY)}
+    return {name: value for name, value in gauges(server.port).items() if name.endswith(UNDER_WAY)}
 
 
 async def beside_slow(

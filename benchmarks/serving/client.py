@@ -286,12 +286,14 @@ class Load:
 
     async def _close(self) -> None:
         self.stopping = True
-        for task in self.retries:
-            task.cancel()
-        await asyncio.gather(*self.retries, return_exceptions=True)
+        if self.retries:  # let be made: one that is cancelled on the way may leave a connection that nobody knows of
+            _, hanging = await asyncio.wait(self.retries, timeout=1.0)
+            for task in hanging:
+                task.cancel()
+        limit = time.perf_counter() + 1.0
         for connection in list(self.live):
             connection.transport.abort()
-        while self.live:
+        while self.live and time.perf_counter() < limit:
             await asyncio.sleep(0)
 
     async def _connect(self) -> None:

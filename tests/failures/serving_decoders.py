@@ -53,11 +53,13 @@ async def kill_under_load(
         for _ in range(times):
             await asyncio.sleep(rng.uniform(0.3, 0.8))
             before = decoders(server)
+            if not before:
+                break
             killed = rng.choice(before)
             start = time.perf_counter()
             os.kill(killed, signal.SIGKILL)
             again = float("inf")
-            while time.perf_counter() - start < 2 * AGAIN_WITHIN:
+            while time.perf_counter() - start < 2 * AGAIN_WITHIN and server.process.poll() is None:
                 await asyncio.sleep(0.05)
                 now = decoders(server)
                 if killed in now or len(now) < len(before):

@@ -27,7 +27,7 @@ from benchmarks.serving.server import Server
 from .serving import Report, many_files, script, starter
 
 GROWTH = 1.05
-REFUSED_WITHIN = 0.1  # seconds, of 99 %
+REFUSED_WITHIN = 0.1  # seconds, of 99 %; a test on a machine that does other things, too, allows more
 LIVE = Probe(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n")
 
 
@@ -108,7 +108,10 @@ def under_load(
             f"  {counts[Verdict.REFUSED]:,} refused, median {1000 * account.percentile(0.5, Verdict.REFUSED):.1f} ms"
         )
         report.require(counts[Verdict.REFUSED] > 0, f"{name}: something was refused, so there was too much")
-        report.require(not took > REFUSED_WITHIN, f"{name}: refusals within {1000 * took:.1f} ms (p99, limit 100)")
+        report.require(
+            not took > REFUSED_WITHIN,
+            f"{name}: refusals within {1000 * took:.1f} ms (p99, limit {1000 * REFUSED_WITHIN:g})",
+        )
     else:
         report.require(not counts[Verdict.REFUSED] and not account.unsent, f"{name}: {counts[Verdict.REFUSED]} refused")
     lived = loaded.live

@@ -36,6 +36,7 @@ from .serving import Report, becomes, gauges, many_files, script, starter
 
 KINDS = ("headers", "body", "reader")
 UNREAD_BYTES = 8 * 2**20  # of answers that a reader asks for: more than the kernel keeps
+REST = 10.0  # seconds until nothing may be left of those who have gone
 UNDER_WAY = ("_under_way", "_pictures", "_bytes")  # ends of the names of gauges
 
 
@@ -177,10 +178,10 @@ def judge_rest(report: Report, name: str, server: Server, question: Question, be
     """Judge what is left once the others have gone."""
     held, counted = before
     report.require(
-        becomes(lambda: descriptors(server) <= held, 10), f"{name}: {descriptors(server)} descriptors, {held} before"
+        becomes(lambda: descriptors(server) <= held, REST), f"{name}: {descriptors(server)} descriptors, {held} before"
     )
     report.require(
-        becomes(lambda: under_way(server) == counted, 10), f"{name}: gauges {under_way(server)}, {counted} before"
+        becomes(lambda: under_way(server) == counted, REST), f"{name}: gauges {under_way(server)}, {counted} before"
     )
     reply = exchange(server.port, question.request())
     right = reply is not None and reply.status == 200 and question.is_answered_by(reply.body)

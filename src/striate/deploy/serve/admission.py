@@ -17,10 +17,10 @@ class Admission:
         self.most_pictures, self.most_held = pictures, held
         self.pictures = self.held = 0
 
-    def look(self) -> None:
-        """Refuse where not even one picture could be taken on: Refusal 503."""
+    def look(self, close: bool) -> None:
+        """Refuse where not even one picture could be taken on: Refusal 503, which may close the connection."""
         if self.pictures >= self.most_pictures:
-            raise busy()
+            raise busy(close=close)
 
     def hold(self, size: int) -> None:
         """Take bytes of a body; Refusal 503, the body unread, where they are too many at a time."""

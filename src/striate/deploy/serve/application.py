@@ -1,4 +1,4 @@
-"""The routes, as FastAPI knows them; `POST /predict` is answered by a ready response, without its conversions."""
+"""The routes, as FastAPI knows them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive
 
 from striate.deploy.serve import bodies, metrics
 from striate.deploy.serve.access import Access
@@ -37,6 +37,9 @@ def application(service: Service, access: Access) -> ASGIApp:
         responses=ANSWERS,
     )
 
+    async def predict(exchange: Exchange, query: bytes, receive: Receive) -> bytes:
+        return await _predict(service, exchange, query, receive)
+
     @app.post(
         "/predict",
         summary="Classify pictures",
@@ -44,8 +47,9 @@ def application(service: Service, access: Access) -> ASGIApp:
         openapi_extra=PREDICT,
         responses=PREDICT_ANSWERS,
     )
-    async def predict(request: Request) -> Response:
-        return await _predict(service, request)
+    async def described(request: Request) -> Response:  # Front answers it
+        body = await predict(request.scope[KEY], request.scope["query_string"], request.receive)
+        return Response(body, media_type="application/json")
 
     @app.get("/info", summary="What is served, and within what limits", response_model=Information)
     async def info(request: Request) -> Response:
@@ -76,34 +80,23 @@ def application(service: Service, access: Access) -> ASGIApp:
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, by_route)
-    return Front(app, service, access)
+    return Front(predict, app, service, access)
 
 
-async def _predict(service: Service, request: Request) -> Response:
-    exchange: Exchange = request.scope[KEY]
+async def _predict(service: Service, exchange: Exchange, query: bytes, receive: Receive) -> bytes:
     settings, admission, served = service.settings, service.admission, service.served
-    held = 0
+    top = _top(query, len(served.predictor.classes))
+    content_type = bodies.check_head(exchange.headers, settings.max_bytes)
+    admission.look(bodies.is_long(exchange.headers))
+    body = await bodies.receive_body(receive, settings.max_bytes, admission)
     try:
-        top = _top(request.scope["query_string"], len(served.predictor.classes))
-        content_type = bodies.check_head(exchange.headers, settings.max_bytes)
-        try:
-            admission.look()
-        except Refusal as refusal:
-            refusal.close = bodies.is_long(exchange.headers)
-            raise
-        body = await bodies.receive_body(request.receive, settings.max_bytes, admission)
-        held = len(body)
         pictures = bodies.pictures_in(body, content_type, settings.queue)
         exchange.pictures = len(pictures)
         outcomes = await service.predict(pictures, exchange.gone)
-        names = [name for name, _ in pictures]
-        service.count(outcomes)
-        body = predictions_body(outcomes, names, top, served.name, exchange.request_id)
-        return Response(body, 200, media_type="application/json")
-    except Refusal as refusal:
-        return _refused(refusal, exchange.request_id)
     finally:
-        admission.let_go(held)
+        admission.let_go(len(body))
+    service.count(outcomes)
+    return predictions_body(outcomes, [name for name, _ in pictures], top, served.name, exchange.request_id)
 
 
 def _top(query: bytes, classes: int) -> int | None:

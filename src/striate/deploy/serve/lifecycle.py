@@ -13,6 +13,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 
+import torch
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -27,6 +28,7 @@ from striate.deploy.serve.protocol import Connection
 from striate.deploy.serve.service import Service
 from striate.deploy.serve.settings import ServeSettings
 
+THREADS = torch.get_num_threads()  # as the user has it, before a light network is given one
 BACKLOG = 1024
 SPARE_FILES = 64  # descriptors for everything but connections
 MOST_CONNECTIONS = 10_000
@@ -49,7 +51,7 @@ def serve(run: Path, settings: ServeSettings, started: Callable[[str], None]) ->
     token = read_token(settings)
     bound = bind(settings.host, settings.port)
     try:
-        served = load_served(run, settings.device, settings.engine)
+        served = load_served(run, settings.device, settings.engine, THREADS)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(Server(run, served, settings, token, bound).run(started))
     finally:
@@ -219,7 +221,7 @@ class Server:
         loop, service = asyncio.get_running_loop(), self.service
         try:
             served = await loop.run_in_executor(
-                None, load_served, self._run, self._settings.device, self._settings.engine
+                None, load_served, self._run, self._settings.device, self._settings.engine, THREADS
             )
             await service.warm_up(served)
         except (StriateError, Refusal) as error:

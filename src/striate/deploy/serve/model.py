@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from striate.data.decoder_process import spec_bytes
 from striate.deploy.predictor import Prediction, Predictor, load
+from striate.models.summary import summarize
+
+LIGHT = 5e7  # multiply-adds per picture below which a network is light: a few milliseconds of one thread
 
 
 class Served:
@@ -32,6 +36,25 @@ class Served:
         return self.predictor.predict_pixels(stacked, names)
 
 
-def load_served(path: Path, device: str, engine: str) -> Served:
-    """Return the network of a run folder or a model file; SettingsError, ModelFileError."""
-    return Served(load(path, device, engine))
+def load_served(path: Path, device: str, engine: str, threads: int) -> Served:
+    """Return the network of a run folder or a model file, with its engine and the threads that it needs.
+
+    A light network is computed by one thread: several would spend more time on each other than on pictures, and take
+    it from decoding.
+
+    Args:
+        path: The run folder or the file.
+        device, engine: As in `load`.
+        threads: That a network may be computed by.
+
+    Raises:
+        SettingsError: No such device or engine here.
+        ModelFileError: The file cannot be used.
+    """
+    torch.set_num_threads(threads)
+    predictor = load(path, device, engine)
+    cost = sum(row.multiply_adds for row in summarize(predictor.model, predictor.spec.input_shape))
+    if threads > 1 and predictor.device.type == "cpu" and cost < LIGHT:
+        torch.set_num_threads(1)
+        predictor = predictor.with_engine(predictor.engine.name)
+    return Served(predictor)

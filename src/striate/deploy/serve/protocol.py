@@ -11,12 +11,13 @@ connection closed at once would take the answer with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from striate.deploy.serve.answers import Refusal, refusal_body
@@ -128,13 +129,40 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, and to wait for the body."""
+        """Begin to answer, or to wait for the turn to, and for the body."""
         if not self.url.startswith(b"/"):
             self._stop(Refusal(400, "wrong_target", "the target has to begin with '/'", "GET /path HTTP/1.1"))
         self._in_head = False
         self._fed = 0
-        super().on_headers_complete()
-        self._since = 0.0 if self.pipeline else self.loop.time()
+        target = httptools.parse_url(self.url)
+        path = target.path.decode("ascii")
+        version = self.parser.get_http_version()
+        self.scope["http_version"] = version
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = target.path
+        self.scope["query_string"] = target.query or b""
+        before, app = self.cycle, self.config.loaded_app
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._since = self.loop.time()
+            self._start_asgi_task(self.cycle, app)
+        else:
+            self._since = 0.0
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, app))
 
     def on_message_complete(self) -> None:
         """Note that all of a request is here."""
@@ -164,7 +192,7 @@ class Connection(HttpToolsProtocol):
                 self._refuse(Refusal(408, "too_slow", f"not received in {self._seconds:g} seconds", fix))
             else:
                 self.transport.close()
-        elif self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+        elif self.flow.write_paused:  # what is answered is not taken
             if not self._sending_since:
                 self._sending_since = now
             elif now - self._sending_since > self._seconds:
@@ -220,6 +248,41 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.end()
+
+
+class Cycle(RequestResponseCycle):
+    """A request's answer, whose head and body leave together."""
+
+    _status = 0
+    _head: Sequence[tuple[bytes, bytes]] = ()
+
+    async def send(self, message: Any) -> None:
+        """Take the head, and write it with the body: both as `front.py` makes them, of a known length."""
+        if message["type"] == "http.response.start":
+            self._status, self._head = message["status"], message["headers"]
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected or self.response_complete:
+            return
+        close = not self.keep_alive or (b"connection", b"close") in self._head
+        content = [STATUS_LINE[self._status]]
+        for name, value in (*self.default_headers, *self._head):
+            content += (name, b": ", value, b"\r\n")
+        if close and self.keep_alive:
+            self.keep_alive = False
+        elif close:
+            content.append(b"connection: close\r\n")
+        content.append(b"\r\n")
+        if self.scope["method"] != "HEAD":
+            content.append(message["body"])
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"".join(content))
+        self.message_event.set()
+        if close:
+            self.transport.close()
+        self.on_response()
 
 
 class Lingering:

@@ -36,6 +36,7 @@ from .serving import Report, becomes, gauges, many_files, script, starter
 
 KINDS = ("headers", "body", "reader")
 UNREAD_BYTES = 8 * 2**20  # of answers that a reader asks for: more than the kernel keeps
+EVERY = 0.5  # seconds between two pieces of a slow connection
 REST = 10.0  # seconds until nothing may be left of those who have gone
 UNDER_WAY = ("_under_way", "_pictures", "_bytes")  # ends of the names of gauges
 
@@ -111,9 +112,12 @@ def under_way(server: Server) -> dict[str, float]:
 
 
 async def beside_slow(
-    server: Server, load: Load, question: Question, count: int, every: float, page: int
+    server: Server, load: Load, question: Question, count: int, every: float, page: int, deadline: float
 ) -> tuple[Account, list[Slow]]:
-    """Run a load while `count` slow connections are open; return its account and what became of them."""
+    """Run a load while `count` slow connections are open, and wait for their end, for `deadline` seconds at most.
+
+    Return the load's account, and what became of them.
+    """
     loop = asyncio.get_running_loop()
     slow: list[Slow] = []
     for number in range(count):
@@ -127,6 +131,8 @@ async def beside_slow(
         await loop.create_connection(lambda one=one: one, sock=connection)
         slow.append(one)
     account = await load.run()
+    while any(one.lasted is None for one in slow) and time.perf_counter() < slow[-1].began + deadline:
+        await asyncio.sleep(0.05)
     for one in slow:
         if one.lasted is None:
             one.transport.abort()
@@ -197,6 +203,7 @@ def try_slow(
     idle: int = 2000,
     leaving: int = 400,
     deadline: float = 15.0,
+    seconds: float = 10.0,
     slack: float = 0.0,
 ) -> None:
     """Try a server with slow, idle and leaving clients.
@@ -204,27 +211,28 @@ def try_slow(
     Args:
         rate: Requests per second of the good clients.
         deadline: Seconds within which slow connections must have been closed.
+        seconds: For how long the good clients' latency is measured, alone and beside others.
         slack: Seconds that the good clients' latency may exceed the limit by.
     """
 
     def good(seconds: float) -> Load:
         return Load(server.port, questions, 16, seconds, rate=rate, tagged=True, seed=2)
 
-    run(good(min(2.0, deadline)).run())
-    alone = run(good(deadline).run()).percentile(0.99)
+    run(good(min(2.0, seconds)).run())
+    alone = run(good(seconds).run()).percentile(0.99)
     page = get(server.port, "/openapi.json")
     before = descriptors(server), under_way(server)
     report.say(f"{before[0]} descriptors, gauges {before[1]}")
     if slow:
         size = len(page.body) if page is not None else 0
-        account, ended = run(beside_slow(server, good(deadline), questions[0], slow, 1.0, size))
+        account, ended = run(beside_slow(server, good(seconds), questions[0], slow, EVERY, size, deadline))
         kinds, longest = Counter(one.kind for one in ended), max(one.lasted or 0 for one in ended)
         report.say(f"{slow} slow connections: {dict(kinds)}, the longest lasted {longest:.1f} s")
         report.require(kinds.keys() <= set(KINDS), f"slow: all closed by the server within {deadline:g} s")
         judge_good(report, "slow", account, alone, slack)
         judge_rest(report, "slow", server, questions[0], before)
     if idle:
-        account, answered = run(beside_idle(server, good(deadline / 3), idle))
+        account, answered = run(beside_idle(server, good(seconds), idle))
         report.say(f"{idle} idle connections, {answered} answered")
         report.require(answered == idle, f"idle: {answered} of {idle} were answered before")
         judge_good(report, "idle", account, alone, slack)

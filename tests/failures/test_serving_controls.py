@@ -89,7 +89,7 @@ def test_slow_and_leaving_clients(
     monkeypatch.setattr("tests.failures.serving_slow.REST", 0.5)
     report = Report()
     with start("--fault", fault, *WORK, "--receive-timeout", 0.3) as server:
-        try_slow(server, questions, report, rate=60, slow=30, idle=30, leaving=30, deadline=0.8, slack=0.2)
+        try_slow(server, questions, report, rate=60, slow=30, idle=30, leaving=30, deadline=1.5, seconds=0.5, slack=0.2)
     assert len(report.broken) == (0 if fault == "none" else 1), report.lines
     assert all(told in text for text in report.broken)
 

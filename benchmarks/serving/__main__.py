@@ -73,10 +73,17 @@ class Served:
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to run a server: a module and its options, {run} and {port} among them."""
+    """A way to run a server.
+
+    Args:
+        module: What `python -m` runs.
+        options: Of it, {run} and {port} among them.
+        ready_path: What answers 200 once it is ready, where it has such a thing.
+    """
 
     module: str
     options: tuple[object, ...]
+    ready_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ NETWORKS = {
     "fashion-mnist": Served("fashion-mnist", {}),
     "efficientnet-lite0": Served("hymenoptera", {"model": "efficientnet-lite0", "img_size": 224}),
 }
-STRIATE = Variant("striate.cli.entry", ("serve", "{run}", "--port", "{port}"))
+STRIATE = Variant("striate.cli.entry", ("serve", "{run}", "--port", "{port}"), "/ready")
 
 
 def plain(threads: int, workers: int) -> Variant:
@@ -137,7 +144,7 @@ def train(served: Served, folder: Path, options: Options) -> Path:
 def start(variant: Variant, run: Path, ready: Question) -> Server:
     """Return a server, not yet started."""
     options = [str(option).replace("{run}", str(run.absolute())) for option in variant.options]
-    return Server(variant.module, options, ready)
+    return Server(variant.module, options, ready, ready_path=variant.ready_path)
 
 
 def ask(name: str, server: Server, questions: Sequence[Question], clients: int, seconds: float) -> Outcome:
@@ -197,6 +204,7 @@ def compare(name: str, run: Path, options: Options) -> None:
     soundings, chosen = {}, {OURS: STRIATE}
     for peer, (package, variants) in PEERS.items():
         if is_installed(package):
+            variants = variants[:1] if options.size == "rehearsal" else variants
             chosen[peer], soundings[peer] = best(peer, variants, run, questions, min(4.0, seconds))
     ceiling = echo(questions, seconds)
     rounds = in_turn(

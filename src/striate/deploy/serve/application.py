@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive
 
 from striate.deploy.serve import bodies, metrics
 from striate.deploy.serve.access import Access
-from striate.deploy.serve.answers import Refusal, predictions_body, refusal_body
+from striate.deploy.serve.answers import Refusal, own_mistake, predictions_body, refusal_body
 from striate.deploy.serve.front import KEY, Exchange, Front
 from striate.deploy.serve.information import information
 from striate.deploy.serve.schema import ANSWERS, PREDICT, PREDICT_ANSWERS, Information, Predictions, State
@@ -78,6 +78,10 @@ def application(service: Service, access: Access) -> ASGIApp:
         code, message, fix = _BY_STATUS.get(error.status_code, ("refused", str(error.detail), "see the documentation"))
         return _refused(Refusal(error.status_code, code, message, fix, error.headers), request.scope[KEY].request_id)
 
+    async def mistaken(request: Request, error: Exception) -> Response:  # raised again: Front tells the log of it
+        return _refused(own_mistake(), request.scope[KEY].request_id)
+
+    app.add_exception_handler(Exception, mistaken)
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, by_route)
     return Front(predict, app, service, access)

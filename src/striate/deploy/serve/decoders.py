@@ -7,11 +7,13 @@ with 503; another is started in its place.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import cast
 
 from striate.data.decoder_process import LENGTH, answer, request
@@ -20,6 +22,7 @@ from striate.deploy.serve.work import OnePicture
 
 MOST_PICTURES, MOST_BYTES = 32, 256 * 1024  # in one message; a larger picture goes alone
 BACK_OFF, LONGEST_BACK_OFF = 0.1, 2.0  # seconds before a process that has answered nothing is replaced
+SECRETS = {"STRIATE_TOKEN"}
 PATIENCE = 1.0  # seconds after which a process that should have killed itself is killed
 
 
@@ -37,7 +40,7 @@ class Decoders:
         max_pixels: Of a picture.
         seconds: For one message.
         decoded: Told the pictures that have pixels now, as often as any are finished.
-        replaced: Told of a process that ended and is replaced.
+        replaced: Told how a process ended that is to be replaced.
     """
 
     def __init__(
@@ -46,21 +49,20 @@ class Decoders:
         max_pixels: int,
         seconds: float,
         decoded: Callable[[Iterable[OnePicture]], None],
-        replaced: Callable[[int], None],
+        replaced: Callable[[str], None],
     ) -> None:
         self.decoded, self._replaced = decoded, replaced
         self._arguments = [str(max_pixels), str(seconds)]
+        # strangers' pictures are decoded far from our secrets
+        self._environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
         self.seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[OnePicture] = deque()
         self._held = 0
         self._fed = False
-        self._ended = False
-        self._fruitless = 0  # processes in a row that answered nothing
+        self._ended = asyncio.Event()
         self.processes: set[Process] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        for _ in range(count):
-            self._start()
+        self._keeping = [self._loop.create_task(self._keep()) for _ in range(count)]
 
     @property
     def coming(self) -> int:
@@ -77,22 +79,29 @@ class Decoders:
         self._waiting.extend(pictures)
         self._feed_soon()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End all processes."""
-        self._ended = True
+        self._ended.set()
         for process in self.processes:
             process.kill()
+        await asyncio.gather(*self._keeping)
 
-    def _start(self, delay: float = 0.0) -> None:
-        task = self._loop.create_task(self._run(delay))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _keep(self) -> None:
+        """Keep a process, and after it the next."""
+        fruitless = 0  # in a row that answered nothing
+        while not self._ended.is_set():
+            try:
+                answered = await self._run()
+            except OSError as error:  # the machine starts no more
+                answered = False
+                self._replaced(str(error))
+            fruitless = 0 if answered else fruitless + 1
+            with suppress(TimeoutError):
+                back_off = min(BACK_OFF * 2**fruitless, LONGEST_BACK_OFF) if fruitless else 0.0
+                await asyncio.wait_for(self._ended.wait(), back_off)
 
-    async def _run(self, delay: float) -> None:
-        """Keep one process until it ends, and see to the next."""
-        await asyncio.sleep(delay)
-        if self._ended:
-            return
+    async def _run(self) -> bool:
+        """Run one process until it ends, and return whether it answered anything."""
         ours, theirs = socket.socketpair()
         with theirs:
             child = subprocess.Popen(
@@ -100,6 +109,7 @@ class Decoders:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                env=self._environment,
                 start_new_session=True,  # signals to our group are for us
             )
         process = Process(self, child)
@@ -113,13 +123,10 @@ class Decoders:
         self._held -= len(held)
         for picture in held:
             picture.finish(lost())
-        if self._ended:
-            return
-        self._fruitless = 0 if process.answered else self._fruitless + 1
-        self._replaced(child.pid)
-        back_off = BACK_OFF * 2**self._fruitless if self._fruitless else 0.0
-        self._start(min(back_off, LONGEST_BACK_OFF))
-        self.decoded([])
+        if not self._ended.is_set():
+            self._replaced(f"process {child.pid} ended with {child.returncode}")
+            self.decoded([])  # others may have waited for what it held
+        return process.answered
 
     def _feed_soon(self) -> None:
         if not self._fed:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from striate.deploy.serve.access import Access
 from striate.deploy.serve.answers import Refusal, own_mistake, refusal_body, shown
-from striate.deploy.serve.service import Service
+from striate.deploy.serve.service import ROUTES, Service
 
 KEY = "striate"  # where a request's Exchange is found in its ASGI scope
 CONNECTION = "striate.connection"
@@ -113,7 +113,7 @@ class Front:
             service.log.request(
                 exchange.request_id,
                 scope["method"],
-                path if len(path) < 20 and path.isalnum() else shown(path),
+                path if path in ROUTES else shown(path),
                 exchange.status,
                 seconds,
                 exchange.pictures,

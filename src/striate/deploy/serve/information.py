@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from striate.deploy.predictor import Predictor
 from striate.deploy.serve.service import Service
 from striate.version import __version__
 
@@ -21,9 +22,15 @@ def information(service: Service) -> dict[str, Any]:
         "classes": list(card.spec.classes),
         "spec": card.spec.model_dump(mode="json", exclude={"classes"}),
         "metrics": {part: measured.model_dump(mode="json") for part, measured in card.metrics.items()},
-        "engine": {"device": str(served.predictor.device)},
+        "engine": _engine(served.predictor),
         "limits": settings.model_dump(
             mode="json", include={"batch_size", "batch_wait", "queue", "max_bytes", "max_pixels", "answer_timeout"}
         ),
         "versions": {"striate": __version__, "python": platform.python_version(), "torch": torch.__version__},
     }
+
+
+def _engine(predictor: Predictor) -> dict[str, Any]:
+    race = predictor.race
+    runners = [] if race is None else [runner.model_dump(mode="json") for runner in race.runners]
+    return {"name": predictor.engine.name, "device": str(predictor.device), "race": runners}

@@ -27,7 +27,6 @@ LONGEST_TARGET = 8 * 1024
 LONGEST_HEAD, MOST_HEADERS = 32 * 1024, 100  # bytes
 MOST_PIPELINED = 16  # requests sent ahead
 LINGER = 1.0  # seconds in which what is still being sent is read and forgotten
-FAREWELL = 5.0  # seconds in which the last answer must have been taken
 
 
 class Connection(HttpToolsProtocol):
@@ -63,10 +62,19 @@ class Connection(HttpToolsProtocol):
         self._ends = 0.0  # when what is left of an ended connection is cut off
         self._sending_since = 0.0
         self._gone: Callable[[], None] | None = None
+        self._current: RequestResponseCycle | None = None  # what is being answered; uvicorn's `cycle` is the newest
+        self._last = False  # nothing is read any more: what has arrived is answered, then it ends
+
+    @property
+    def _pending(self) -> RequestResponseCycle | None:
+        """The request that is being answered, if there is one."""
+        return None if self._current is None or self._current.response_complete else self._current
 
     def on_gone(self, call: Callable[[], None]) -> None:
         """Have something called once if the client goes before its answer."""
         self._gone = call
+        if self.ended:
+            call()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -80,23 +88,25 @@ class Connection(HttpToolsProtocol):
         """Let go of everything, and of work that nobody waits for."""
         self._ends = self._ends or self.loop.time()
         super().connection_lost(exc)
-        if self._gone is not None and self.cycle is not None and not self.cycle.response_complete:
-            self._gone()
-        self._gone = None
+        if (pending := self._pending) is not None:
+            pending.disconnected = True
+            pending.message_event.set()
+            if self._gone is not None:
+                self._gone()
+        self._gone = self._current = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""
-        if self._ends:
+        if self._ends or self._last:
             return
         self._unset_keepalive_if_required()
-        if not self._since and (self.cycle is None or self.cycle.response_complete):
+        if not self._since and self._pending is None:
             self._since = self.loop.time()
         self._fed += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # of which there is none here: answered, then closed
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
+            self._last = True
         except httptools.HttpParserError:
             fix = "send HTTP/1.1 as RFC 9112 has it"
             self._broken(self._refusal or Refusal(400, "malformed_request", "not a valid HTTP request", fix))
@@ -136,13 +146,17 @@ class Connection(HttpToolsProtocol):
         self._fed = 0
         target = httptools.parse_url(self.url)
         path = target.path.decode("ascii")
-        version = self.parser.get_http_version()
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if version not in ("1.0", "1.1"):
+            self._stop(Refusal(400, "wrong_version", f"HTTP/{version} is not spoken here", "send HTTP/1.1"))
+        if self.parser.should_upgrade() and method not in (b"GET", b"HEAD"):  # of these the parser reads no body
+            message = "no other protocol is spoken here"
+            self._stop(Refusal(400, "upgrade", message, "send HTTP/1.1 without 'Connection: Upgrade'"))
         self.scope["http_version"] = version
-        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["method"] = method.decode("ascii")
         self.scope["path"] = unquote(path) if "%" in path else path
         self.scope["raw_path"] = target.path
         self.scope["query_string"] = target.query or b""
-        before, app = self.cycle, self.config.loaded_app
         self.cycle = Cycle(
             scope=self.scope,
             transport=self.transport,
@@ -156,13 +170,17 @@ class Connection(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        if before is None or before.response_complete:
+        if self._pending is None:
             self._since = self.loop.time()
-            self._start_asgi_task(self.cycle, app)
+            self._start_asgi_task(self.cycle, self.config.loaded_app)
         else:
             self._since = 0.0
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, app))
+            self.pipeline.appendleft((self.cycle, self.config.loaded_app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         """Note that all of a request is here."""
@@ -178,6 +196,8 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self._arriving:
             self._since = self.loop.time()
+        if self._last and self._pending is None:
+            self.end()
 
     def sweep(self, now: float) -> None:
         """End the connection if the client is too slow."""
@@ -185,7 +205,7 @@ class Connection(HttpToolsProtocol):
             if now > self._ends:
                 self.transport.abort()
         elif self._since and now - self._since > self._seconds:
-            if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+            if self._pending is not None and not self._pending.more_body:
                 return  # the next request's head can wait until this one is answered
             if self._arriving or self._fed:
                 fix = "send it faster, or in smaller pieces"
@@ -198,6 +218,11 @@ class Connection(HttpToolsProtocol):
             elif now - self._sending_since > self._seconds:
                 self.transport.abort()
 
+    def retire(self) -> None:
+        """End unless a request is arriving or being answered."""
+        if not self._arriving and self._pending is None:
+            self.end()
+
     def end(self) -> None:
         """Close, but hear the client out for a moment where it is still sending."""
         if self._ends:
@@ -208,7 +233,7 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
             transport.write_eof()
         else:
-            self._ends = self.loop.time() + FAREWELL
+            self._ends = self.loop.time() + self._seconds  # for the last answer to be taken
             transport.close()
 
     @property
@@ -223,10 +248,10 @@ class Connection(HttpToolsProtocol):
 
     def _broken(self, refusal: Refusal) -> None:
         """Refuse what can no longer be parsed, in its turn."""
-        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
-            self.cycle.keep_alive = False  # an earlier request, complete, is answered first and last
-            self.pipeline.clear()
-            self.flow.pause_reading()
+        if self._pending is not None and not self._pending.more_body:
+            self._last = True  # what came before is complete, and is answered
+            if self.pipeline and self.pipeline[0][0].more_body:
+                self.pipeline.popleft()
             return
         self._arriving = True
         self._refuse(refusal)
@@ -234,8 +259,8 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer in place of the application, and end."""
         request_id = self._refused(refusal)
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        pending = self._pending
+        if pending is None or not pending.response_started:
             body = refusal_body(refusal, request_id)
             head = [
                 STATUS_LINE[refusal.status],
@@ -244,9 +269,9 @@ class Connection(HttpToolsProtocol):
                 *(f"{name}: {value}\r\n".encode() for name, value in refusal.headers.items()),
             ]
             self.transport.write(b"".join((*head, b"\r\n", body)))
-        if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        if pending is not None:
+            pending.disconnected = True
+            pending.message_event.set()
         self.end()
 
 

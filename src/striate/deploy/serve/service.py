@@ -87,7 +87,7 @@ class Service:
             raise busy("the network does not answer")
         self.admission.enter(len(pictures))
         work = Work(self.served, pictures, self._loop)
-        timer = self._loop.call_later(self.settings.answer_timeout, work.fail, _too_late())
+        timer = self._loop.call_later(self.settings.answer_timeout, _expire, work)
         if gone is not None:
             gone(lambda: work.fail(ConnectionError("the client has gone")))
         try:
@@ -105,16 +105,15 @@ class Service:
         self.metrics.pictures.inc(len(outcomes) - refused)
         self.metrics.pictures_refused.inc(refused)
 
-    async def warm_up(self, served: Served | None = None) -> None:
-        """Answer real pictures, from 1 to a whole batch, before the server is called ready.
+    async def warm_up(self, served: Served) -> None:
+        """Have a network answer real pictures, from 1 to a whole batch, before it is relied on.
 
         Args:
-            served: Of another network than the present one.
+            served: The present network, or the next.
 
         Raises:
             Refusal: It could not.
         """
-        served = served or self.served
         picture = _grey_picture()
         for count in sorted({1, 8, self.settings.batch_size} & set(range(1, self.settings.queue + 1))):
             work = Work(served, [("warm-up", picture)] * count, self._loop)
@@ -124,25 +123,25 @@ class Service:
                 if isinstance(one.outcome, Refusal):
                     raise one.outcome
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End processes and thread."""
-        self.decoders.close()
         self.batcher.close()
+        await self.decoders.close()
 
     def _decoded(self, pictures: Iterable[OnePicture]) -> None:
         self.batcher.put(pictures)
 
-    def _decoder_replaced(self, pid: int) -> None:
+    def _decoder_replaced(self, how: str) -> None:
         self.metrics.decoders_replaced.inc()
-        self.log.event("decoder_replaced", "warning", pid=pid)
+        self.log.event("decoder_replaced", "warning", message=how)
 
     def _engine_failed(self, error: Exception) -> None:
         self.metrics.engine_failures.inc()
         self.log.event("engine_failed", "error", error=type(error).__name__, message=str(error))
 
 
-def _too_late() -> Refusal:
-    return Refusal(504, "too_late", "no answer in time", "ask again, or send fewer pictures at a time")
+def _expire(work: Work) -> None:
+    work.fail(Refusal(504, "too_late", "no answer in time", "ask again, or send fewer pictures at a time"))
 
 
 def _grey_picture() -> bytes:

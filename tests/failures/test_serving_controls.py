@@ -81,12 +81,13 @@ def test_sigterm(fault: str, told: str, start: StandIn, questions: list[Question
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"), [("none", ""), ("patient", "slow: all closed"), ("stuck", "leaving: gauges")]
+    ("fault", "told"), [("none", ""), ("patient", " still open after"), ("stuck", "leaving: gauges")]
 )
 def test_slow_and_leaving_clients(
     fault: str, told: str, start: StandIn, questions: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.failures.serving_slow.REST", 0.5)
+    monkeypatch.setattr("tests.failures.serving_slow.SETTLED", 0.1)
     report = Report()
     with start("--fault", fault, *WORK, "--receive-timeout", 0.3) as server:
         try_slow(server, questions, report, rate=60, slow=30, idle=30, leaving=30, deadline=1.5, seconds=0.5, slack=0.2)

@@ -5,8 +5,9 @@
 On the processor, the same untrained network, in a process of its own for every contestant and round: `fast` on 28×28
 grey pictures and ResNet-18 on 224×224 colour ones, in batches of 1, 8 and 32. The clock goes from uint8 pictures in
 memory, N H W C, to probabilities in an array: what a server has to do for a decoded request. Striate answers by
-`Predictor.predict`, which also checks every picture and names every class; all contestants must come to the same
-probabilities.
+`Predictor.predict_pixels`, which also names every class: with the engine that its race chooses on this machine, which
+is made before the clock starts, and beside that with the network itself in PyTorch. All contestants must come to the
+same probabilities.
 
 Latency is the median over the calls of some seconds, and what one call in 20 exceeds; ONNX Runtime is left out by
 name where it is not installed.
@@ -102,14 +103,15 @@ def torch_eager(name: str, folder: Path) -> Answer:
     return answer
 
 
-def striate_predictor(name: str, folder: Path) -> Answer:
-    """Return Striate's predictor of the network's model file."""
+def striate_predictor(name: str, folder: Path, engine: str = "auto") -> Answer:
+    """Return Striate's predictor of the network's model file, by an engine."""
     file = folder / "model.safetensors"
     save_model(file, untrained(name), ModelCard(architecture=Architecture(name=name), spec=NETWORKS[name]))
-    predictor = load(file, "cpu")
+    numbers = [str(number) for number in range(max(BATCHES))]
+    predictor = load(file, "cpu", engine)
 
     def answer(pictures: Pixels) -> NDArray[np.float32]:
-        predictions = predictor.predict(pictures)
+        predictions = predictor.predict_pixels(pictures, numbers[: len(pictures)])
         return np.array([list(one.probabilities.values()) for one in predictions], np.float32)
 
     return answer
@@ -136,7 +138,12 @@ def onnx_runtime(name: str, folder: Path) -> Answer:
     return answer
 
 
-CONTESTANTS = {"torch eager": torch_eager, "ONNX Runtime": onnx_runtime, "Striate": striate_predictor}
+CONTESTANTS: dict[str, Callable[[str, Path], Answer]] = {
+    "torch eager": torch_eager,
+    "ONNX Runtime": onnx_runtime,
+    "Striate, PyTorch": partial(striate_predictor, engine="torch"),
+    "Striate": striate_predictor,
+}
 NEEDS = {"ONNX Runtime": ("onnxruntime", "onnxscript")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ def test_striate_and_torch_come_to_the_same_probabilities(tmp_path: Path) -> Non
     pictures = np.random.default_rng(1).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     eager = torch_eager("fast", tmp_path)(pictures)
     np.testing.assert_allclose(eager.sum(1), 1, atol=1e-6)
-    np.testing.assert_allclose(striate_predictor("fast", tmp_path)(pictures), eager, rtol=0, atol=1e-5)
+    for engine in ("torch", "onnx") if find_spec("onnxruntime") else ("torch",):
+        np.testing.assert_allclose(striate_predictor("fast", tmp_path, engine)(pictures), eager, rtol=0, atol=1e-5)
 
 
 def test_latency_is_that_of_the_calls_but_the_first(monkeypatch) -> None:

@@ -131,24 +131,6 @@ def test_how_many_of_how_many_could_be_used_is_told_last(model: Path, capsys) ->
     assert err.splitlines()[-1] == "note: 2 pictures classified, 3 not: exit code 3"
 
 
-def test_a_pattern_that_the_shell_left_as_it_is_is_told(model: Path, capsys) -> None:
-    draw("a.png")
-    assert predict(model, "*.jpg") == 3
-    err = capsys.readouterr().err
-    assert "picture not found: *.jpg" in err
-    assert "without quotes" in err
-
-
-def test_standard_input_is_refused_by_name(model: Path, capsys) -> None:
-    draw("a.png")
-    for arguments in (["-"], ["a.png", "-"]):
-        assert predict(model, *arguments) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert "nothing is read from standard input" in err
-        assert "xargs" in err
-
-
 def test_a_folder_without_pictures_is_named_with_exit_3(model: Path, capsys) -> None:
     Path("empty/below").mkdir(parents=True)
     Path("empty/notes.txt").write_text("x")

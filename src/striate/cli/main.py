@@ -10,7 +10,7 @@ import warnings
 from cyclopts import App, CycloptsError
 
 from striate.core.errors import Interrupted, ResourceError, SettingsError, StriateError
-from striate.core.paths import to_type
+from striate.core.paths import STDIN, to_type
 from striate.version import __version__
 
 app = App(
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = _spell_out_resume([argument for argument in arguments if argument != "--debug"])
     try:
-        _refuse_stdin(arguments)
+        arguments = _spell_out_stdin(arguments)
         result = app(
             arguments,
             exit_on_error=False,
@@ -109,14 +109,18 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _refuse_stdin(arguments: list[str]) -> None:
-    """Say of '-', which elsewhere means standard input, that nothing is read from there: SettingsError."""
-    if "-" in arguments:
+def _spell_out_stdin(arguments: list[str]) -> list[str]:
+    """Let `-` stand for standard input where it is read, once by `predict`; elsewhere it is a SettingsError."""
+    count, predicts = arguments.count("-"), arguments[:1] == ["predict"]
+    if count > predicts:
         raise SettingsError(
-            "nothing is read from standard input",
+            "standard input is read once" if predicts else "nothing is read from standard input",
             where="-",
-            fix="name files or folders; a list of names becomes arguments by  … | xargs striate predict RUN",
+            fix="give '-' once"
+            if predicts
+            else "name files or folders; striate predict RUN - reads names or a picture",
         )
+    return [STDIN if argument == "-" else argument for argument in arguments]
 
 
 def _spell_out_resume(arguments: list[str]) -> list[str]:

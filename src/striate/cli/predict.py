@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from striate.cli.given import given_pictures
 from striate.cli.imports import importing
 from striate.cli.whole_number import whole_number
 from striate.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from striate.cli.inputs import Given
     from striate.deploy import Prediction, Predictor
 
 MAX_DRAWN = 64
@@ -23,7 +31,13 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 def command(
     run: Annotated[Path, Parameter(help="A run folder or a model file.")],
-    images: Annotated[list[Path], Parameter(help="Pictures, or folders of pictures.")],
+    images: Annotated[
+        list[Path],
+        Parameter(
+            help="Pictures, folders of them, patterns in quotes ('photos/**/*.jpg'), tables of paths (.csv, .tsv, "
+            ".parquet); - for standard input: names, one a line, or the bytes of a picture."
+        ),
+    ],
     /,
     *,
     top: Annotated[
@@ -32,9 +46,20 @@ def command(
             help="How many classes to show of each picture [the one it is of, or all of them]", converter=whole_number
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        Parameter(help="Write the answers into this file instead: .csv, .jsonl (JSON lines) or .parquet."),
+    ] = None,
     figure: Annotated[
         Path | None, Parameter(help="Draw the first 64 with what they are into this file (.png, .pdf, .svg).")
     ] = None,
+    engine: Annotated[
+        str,
+        Parameter(
+            help="What computes: torch, folded, bf16, onnx; auto: of many pictures, the fastest in a short race that "
+            "gives the network's own answers."
+        ),
+    ] = "auto",
     device: Annotated[str, Parameter(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, Parameter(help="Write one JSON object per picture.", negative="")] = False,
 ) -> int:
@@ -48,24 +73,28 @@ def command(
     A tab, line break or backslash in a name is written \t, \n, \r or \\. Pictures that cannot be used and folders
     without pictures are named on stderr, and the exit code is then 3.
     """
-    if top is not None and top < 1:
-        raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
+    _require_consistent(top, out, json)
     with importing():
         from striate.cli.apart import picture_folders
-        from striate.cli.output import FIGURE_SUFFIXES, print_json, require_free, stderr
+        from striate.cli.inputs import given_inputs, repeated
+        from striate.cli.output import FIGURE_SUFFIXES, require_free, stderr
+        from striate.cli.reading import reading_shown
         from striate.data.audit.finding import of
+        from striate.data.reading import Reading
         from striate.data.sources.scan import ignored_summary
         from striate.deploy import load
+        from striate.deploy.prediction_file import SUFFIXES, prediction_file, require_writer
 
-    if figure is not None:
-        given = [path for path in images if os.path.isdir(path)]
-        require_free(figure, FIGURE_SUFFIXES, [*given, *picture_folders(None, None, [run])])
+    for file, suffixes in ((figure, FIGURE_SUFFIXES), (out, SUFFIXES)):
+        if file is not None:
+            given = [path for path in images if os.path.isdir(path)]
+            require_free(file, suffixes, [*given, *picture_folders(None, None, [run])])
+            require_writer(file)
     console = stderr()
     predictor = load(run, device)
     if top is not None and top > len(predictor.classes):
         console.print(f"note: --top {top}: all {of(len(predictor.classes), 'class')} are shown", markup=False)
     failed = count = 0
-    first: list[Prediction] = []
 
     def refuse(error: DataError) -> None:
         nonlocal failed
@@ -73,27 +102,94 @@ def command(
         console.print(f"error: {error}", markup=False)
 
     ignored: list[tuple[str, str]] = []
-    for outcome in predictor.outcomes(given_pictures(images, refuse, ignored)):
-        if isinstance(outcome, DataError):
-            refuse(outcome)
-            continue
-        count += 1
-        first += [outcome] if figure is not None and count <= MAX_DRAWN else []
-        if json:
-            said = {"classes": outcome.labels} if predictor.spec.multi_label else {"class": outcome.label}
-            print_json({"path": outcome.name, **said, **_certainty(outcome), "probabilities": outcome.probabilities})
-        else:
-            cells = [outcome.name, *(_top(outcome, top) if top else _answer(outcome)), *_remarks(outcome, top)]
-            print("\t".join(cell.translate(_ESCAPES) for cell in cells))
+    pictures = list(given_inputs(images, refuse, ignored))
+    if several := repeated(pictures):
+        console.print(f"note: {of(several, 'picture')} given more than once, and answered each time", markup=False)
+    predictor = _with_engine(predictor, engine, len(pictures), console)
+    drawn: list[tuple[Given, Prediction]] = []
+    done = Reading()
+    with ExitStack() as open_:
+        # lines on a terminal show how far it is by themselves
+        if out is not None or not sys.stdout.isatty():
+            open_.enter_context(done.decoding(len(pictures)))
+            open_.enter_context(reading_shown(console, done, "classified"))
+        write: Callable[[Prediction], None] = partial(
+            _print, top=top, json=json, multi_label=predictor.spec.multi_label
+        )
+        if out is not None:
+            write = open_.enter_context(prediction_file(out, predictor)).write
+        for picture, outcome in _outcomes(predictor, pictures):
+            done.done += 1
+            if isinstance(outcome, DataError):
+                refuse(picture.told(outcome))
+                continue
+            count += 1
+            if figure is not None and count <= MAX_DRAWN:
+                drawn.append((picture, outcome))
+            write(outcome)
     for note in ignored_summary(ignored):
         console.print(f"note: {note}", markup=False)
     if failed and failed + count > 1:
-        done = f"{of(count, 'picture')} classified, {failed:,} not"
-        console.print(f"note: {done}: exit code {DataError.exit_code}", markup=False)
+        told = f"{of(count, 'picture')} classified, {failed:,} not"
+        console.print(f"note: {told}: exit code {DataError.exit_code}", markup=False)
+    if out is not None:
+        console.print(f"answers    {out}", markup=False)
     if figure is not None:
-        _draw(predictor, first, count, figure)
+        _draw(predictor, drawn, count, figure)
         console.print(f"figure     {figure}", markup=False)
     return DataError.exit_code if failed else 0
+
+
+def _require_consistent(top: int | None, out: Path | None, json: bool) -> None:
+    if top is not None and top < 1:
+        raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
+    if out is not None and (json or top is not None):
+        option = "--json" if json else "--top"
+        what = "lines on stdout, and with --out there are none"
+        raise SettingsError(f"{option} is of {what}", where=option, fix=f"leave it out: {out.name} has every class")
+
+
+def _with_engine(predictor: Predictor, name: str, count: int, console: Console) -> Predictor:
+    """Return the predictor with the engine asked for; a race is told of."""
+    if name != "auto":
+        return predictor if name == predictor.engine.name else predictor.with_engine(name)
+    from striate.deploy.engine.worth import worth_choosing
+
+    if not worth_choosing(predictor.loaded, count):
+        return predictor
+    from striate.deploy.engine.race import told
+
+    chosen = predictor.with_engine()
+    if chosen.race is not None and not chosen.race.recorded:
+        console.print(f"note: {told(chosen.race)}", markup=False)
+    return chosen
+
+
+def _outcomes(predictor: Predictor, given: list[Given]) -> Iterator[tuple[Given, Prediction | DataError]]:
+    """Yield what becomes of each picture; files that follow each other go together."""
+    for encoded, some in groupby(given, lambda one: isinstance(one.picture, bytes)):
+        group = list(some)
+        for one, outcome in zip(group, predictor.outcomes([one.picture for one in group]), strict=True):
+            if not encoded:
+                yield one, outcome
+            elif isinstance(outcome, DataError):  # bytes have no name of their own
+                yield one, DataError(outcome.what, where="standard input", fix=outcome.fix)
+            else:
+                yield one, replace(outcome, name=one.name)
+
+
+def _print(prediction: Prediction, top: int | None, json: bool, multi_label: bool) -> None:
+    """Write a picture's line to stdout."""
+    from striate.cli.output import print_json
+
+    if json:
+        said = {"classes": prediction.labels} if multi_label else {"class": prediction.label}
+        values = {"path": prediction.name, **said, **_certainty(prediction)}
+        print_json({**values, "probabilities": prediction.probabilities})
+    else:
+        answer = _top(prediction, top) if top else _answer(prediction)
+        cells = [prediction.name, *answer, *_remarks(prediction, top)]
+        print("\t".join(cell.translate(_ESCAPES) for cell in cells))
 
 
 def _answer(prediction: Prediction) -> tuple[str, str]:
@@ -125,16 +221,17 @@ def _top(prediction: Prediction, count: int) -> list[str]:
     return [cell for name, probability in ranked for cell in (name, f"{probability:.4f}")]
 
 
-def _draw(predictor: Predictor, first: list[Prediction], count: int, figure: Path) -> None:
+def _draw(predictor: Predictor, drawn: list[tuple[Given, Prediction]], count: int, figure: Path) -> None:
     import numpy as np
     import torch
 
     from striate.explain.drawing import save_figure
     from striate.explain.predictions import prediction_grid
 
+    first = [prediction for _, prediction in drawn]
     if not first:
         raise DataError("no picture to draw", where=figure, fix="give a picture that can be read")
-    pixels = np.stack([predictor.pixels(prediction.name) for prediction in first])  # N H W C
+    pixels = np.stack([predictor.pixels(given.picture) for given, _ in drawn])  # N H W C
     sets = torch.tensor([[name in prediction.labels for name in predictor.classes] for prediction in first])
     grid = prediction_grid(
         torch.from_numpy(pixels).permute(0, 3, 1, 2),

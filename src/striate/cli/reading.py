@@ -17,10 +17,16 @@ PER_SECOND = 4
 
 
 class ReadingLine:
-    """What rich asks for a few times per second; it reads a `Reading` and nothing else, so that nobody waits for it."""
+    """What rich asks for a few times per second; it reads a `Reading` and nothing else, so that nobody waits for it.
 
-    def __init__(self, reading: Reading) -> None:
+    Args:
+        reading: What is done, and how much there is.
+        doing: What is being done to the pictures.
+    """
+
+    def __init__(self, reading: Reading, doing: str = "reading") -> None:
         self.reading = reading
+        self.doing = doing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give rich the line as it is now."""
@@ -33,7 +39,7 @@ class ReadingLine:
         total, done = self.reading.total, self.reading.done
         if not total:
             return f"looking for pictures: {self.reading.found:,}" if self.reading.found else ""
-        parts = [f"reading {done:,} of {total:,} pictures"]
+        parts = [f"{self.doing} {done:,} of {total:,} pictures"]
         left = self.reading.seconds_left()
         if left != float("inf"):
             parts.append(f"{duration(left)} left")
@@ -45,10 +51,10 @@ class ReadingLine:
 
 
 @contextmanager
-def reading_shown(console: Console) -> Iterator[None]:
+def reading_shown(console: Console, reading: Reading = READING, doing: str = "reading") -> Iterator[None]:
     """Show how far the reading of files is while they are read inside; nothing where there is no terminal."""
     if not console.is_terminal or console.quiet:
         yield
         return
-    with Live(ReadingLine(READING), console=console, refresh_per_second=PER_SECOND, transient=True):
+    with Live(ReadingLine(reading, doing), console=console, refresh_per_second=PER_SECOND, transient=True):
         yield

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from striate.core.errors import SettingsError, StriateError
 
+STDIN = "/dev/stdin"  # what '-' is spelt out as on the command line
+
 
 def user_path(typed: object, accepted: str = "a path") -> Path:
     """Return the path that a user gave, with '~' replaced by the home folder where there is such a user.

@@ -92,6 +92,8 @@ def read_bytes(path: Path | str) -> bytes:
     except OSError as error:
         fix = to_type("chmod", "u+r", path)
         raise PassingError(f"cannot be read ({error.strerror})", where=path, fix=fix) from None
+    except ValueError as error:  # a character that no path can hold
+        raise DataError(f"path cannot be used ({error})", where=path, fix="check the path") from None
 
 
 def open_picture(data: bytes, where: object, side: int | None = None) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress, islice
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from striate.core.paths import user_path
 from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
 from striate.data.loader import normalize
+from striate.deploy.blocks import Block, are_files, files_ahead, one_by_one
 from striate.deploy.engine.eager import Eager
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
 from striate.evaluation.calibration import Calibration
@@ -185,30 +186,31 @@ class Predictor:
             yield outcome
 
     def outcomes(self, pictures: Picture | Iterable[Picture]) -> Iterator[Prediction | DataError]:
-        """Yield, in order, each picture's prediction, or the error that says why there is none."""
-        numbered = enumerate(several(pictures))
-        while batch := list(islice(numbered, comfortable_batch(self.model, self.spec))):
-            names = [picture_name(picture, number) for number, picture in batch]
-            pixels = [self._try_pixels(picture, name) for (_, picture), name in zip(batch, names, strict=True)]
-            usable = [(name, one) for name, one in zip(names, pixels, strict=True) if not isinstance(one, DataError)]
-            found = (
-                self.predict_pixels(np.stack([one for _, one in usable]), [name for name, _ in usable])
-                if usable
-                else []
-            )
-            predictions = iter(found)
-            for one in pixels:
-                yield one if isinstance(one, DataError) else next(predictions)
+        """Yield, in order, each picture's prediction, or the error that says why there is none.
 
-    def _try_pixels(self, picture: Picture, name: str) -> Pixels | DataError:
-        try:
-            return self.pixels(picture, name)
-        except DataError as error:
-            return error
+        Of a list of paths the next are decoded, on all cores, while the last are computed.
+        """
+        size = comfortable_batch(self.model, self.spec)
+        if are_files(pictures):
+            blocks = files_ahead(pictures, self.spec, self.pixels, size)
+        else:
+            blocks = one_by_one(several(pictures), self.spec, self.pixels, size)
+        for block in blocks:
+            predictions = self._in_batches(block, size)
+            for place in range(len(block.names)):
+                yield block.errors[place] if place in block.errors else next(predictions)
+
+    def _in_batches(self, block: Block, size: int) -> Iterator[Prediction]:
+        names = block.usable
+        for start in range(0, len(names), size):
+            images = torch.from_numpy(block.images[start : start + size])
+            yield from self._predictions(names[start : start + size], normalize(images.to(self.device), self.spec))
 
     def _normalized(self, pixels: Pixels) -> Tensor:
         """Return the network's inputs of pixels, uint8 N H W C."""
-        return normalize(torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).to(self.device), self.spec)
+        return normalize(
+            torch.from_numpy(np.require(pixels, requirements=("C", "W"))).permute(0, 3, 1, 2).to(self.device), self.spec
+        )
 
     @torch.inference_mode()
     def _predictions(self, names: Sequence[str], inputs: Tensor) -> list[Prediction]:

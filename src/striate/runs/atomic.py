@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from striate.core.errors import ResourceError
 
@@ -51,6 +52,34 @@ def replace_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     replace_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write that gets its name when all of it is on disk; a file of that name is never replaced.
+
+    Where the system can, it has no name until then: whatever ends the program leaves nothing behind.
+
+    Raises:
+        FileExistsError: There is a file of that name by then.
+        OSError: It cannot be written.
+    """
+    try:
+        descriptor, written = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o666), None
+    except (AttributeError, OSError):  # another system, or a file system that cannot
+        written = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        descriptor = os.open(written, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            # the folder's number, of no use to an absolute path, makes Python follow the link to the file
+            os.link(written or f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=None if written else file.fileno())
+        sync_directory(path.parent)
+    finally:
+        if written is not None:
+            written.unlink(missing_ok=True)
 
 
 @contextmanager

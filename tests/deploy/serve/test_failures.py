@@ -81,6 +81,21 @@ def test_s15_a_large_body_is_refused_before_it_is_read_and_the_connection_ended(
     house.run(overload())
 
 
+def test_s15_of_a_slow_network_no_more_is_taken_on_than_it_answers_in_time(open_house, untrained):
+    house = open_house(untrained(), port=False, answer_timeout=4.0)
+    house.service.batcher.seconds_per_picture = 0.5  # four in half of the time
+
+    async def overload() -> list[int]:
+        async with house.client() as client:
+            answers = await asyncio.gather(*(client.post("/predict", content=png(seed)) for seed in range(10)))
+            return sorted(answer.status_code for answer in answers)
+
+    assert house.run(overload()) == [200] * 4 + [503] * 6
+    house.service.batcher.seconds_per_picture = 50.0
+    assert house.predict(png()).status_code == 200  # one is always tried
+    assert house.service.batcher.seconds_per_picture < 50
+
+
 def test_s15_more_pictures_than_can_ever_be_taken_are_too_many_not_too_busy(open_house, untrained):
     house = open_house(untrained(), port=False, queue=3)
     body, kind = form(*[("x", png())] * 4)

@@ -199,3 +199,10 @@ def test_the_token_is_kept_from_decoding_processes(program, model_file, monkeypa
     assert b"a-token-of-some-length" not in Path(f"/proc/{decoder}/environ").read_bytes()
     assert server.predict()[0] == 401
     assert os.environ["STRIATE_TOKEN"] not in server.errors.read_text()
+
+
+def test_the_limit_of_pixels_is_the_decoders():
+    from striate.data import decode
+    from striate.deploy.serve import settings
+
+    assert decode.MAX_PIXELS == settings.MAX_PIXELS == settings.ServeSettings().max_pixels

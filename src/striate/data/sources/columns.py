@@ -73,6 +73,17 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     return Columns(path, label, split, group)
 
 
+def path_column(table: Table) -> int:
+    """Return the place of the column that names the pictures' files; DataError where there is none, or several."""
+    found = [place for place, name in enumerate(table.header) if _plain(name) in USUAL["path"]]
+    if len(found) == 1:
+        return found[0]
+    usual = ", ".join(f"'{name}'" for name in USUAL["path"])
+    what = f"{len(found)} columns could name" if found else "no column names"
+    fix = f"its columns are {_listed(table, range(len(table.header)))}; call one, and one alone, like these"
+    raise DataError(f"{what} {_MEANING['path']} ({usual})", where=table.path, fix=_header_hint(table) or fix)
+
+
 def _header_hint(table: Table) -> str:
     """Return what to write above a first row that names a picture, '' where there is none."""
     places = [place for place, cell in enumerate(table.header) if suffix_of(cell) in SUFFIXES]

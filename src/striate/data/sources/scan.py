@@ -251,6 +251,17 @@ def _pictures(
         waiting += [here / name for name, is_folder, _ in reversed(entries) if is_folder and not is_hidden(name)]
 
 
+def picture_or_not(path: Path, ignored: list[tuple[str, str]]) -> bool:
+    """Return whether a file is a picture by its name; one that is not goes to `ignored`."""
+    if is_hidden(path.name):
+        ignored.append((str(path), HIDDEN))
+        return False
+    if (suffix := suffix_of(path.name)) not in SUFFIXES:
+        ignored.append((str(path), _no_picture(suffix)))
+        return False
+    return True
+
+
 def _no_picture(suffix: str) -> str:
     return (
         unread_reason(suffix) if suffix in unread.SUFFIXES else f"not a picture by its name ({suffix or 'no suffix'})"

@@ -107,8 +107,7 @@ def choose_engine(loaded: LoadedModel, name: str = AUTO, sizes: Sequence[int] = 
     if name != AUTO:
         engine, difference = judge.fit(name)
         return Race(engine, (Runner(name=name, difference=difference),), False, clock.now() - began)
-    _, height, width = loaded.card.spec.input_shape
-    sizes = tuple(size for size in sizes if size * height * width <= MOST_PIXELS) or (1,)
+    sizes = _feasible(loaded, sizes)
     key = _key(loaded, sizes)
     record = _read(key)
     if record is not None:
@@ -122,6 +121,29 @@ def choose_engine(loaded: LoadedModel, name: str = AUTO, sizes: Sequence[int] = 
     record = _Record(chosen=best.name, runners=runners)
     keep(key, record.model_dump_json().encode())
     return Race(engines[best.name], runners, False, clock.now() - began)
+
+
+def told(race: Race) -> str:
+    """Return a race in one line."""
+
+    def rates(runner: Runner) -> str:
+        return f"{runner.name} {runner.speed:,.0f}"
+
+    ran = sorted((runner for runner in race.runners if runner.images_per_second), key=lambda one: -one.speed)
+    others = ", ".join(rates(runner) for runner in ran if runner.name != race.engine.name)
+    (own,) = (rates(runner) for runner in ran if runner.name == race.engine.name)
+    out = [f"{runner.name} left out: {runner.left_out}" for runner in race.runners if not runner.images_per_second]
+    return "; ".join([f"engine {own} images/s ({others}), by a race of {race.seconds:.0f} s", *out])
+
+
+def has_record(loaded: LoadedModel, sizes: Sequence[int] = SIZES) -> bool:
+    """Return whether an earlier race on this machine says which engine is the fastest."""
+    return _read(_key(loaded, _feasible(loaded, sizes))) is not None
+
+
+def _feasible(loaded: LoadedModel, sizes: Sequence[int]) -> tuple[int, ...]:
+    _, height, width = loaded.card.spec.input_shape
+    return tuple(size for size in sizes if size * height * width <= MOST_PIXELS) or (1,)
 
 
 def _key(loaded: LoadedModel, sizes: Sequence[int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from striate.deploy.serve.answers import Refusal, busy
 
 
@@ -11,15 +13,21 @@ class Admission:
     Args:
         pictures: At most; also the most that one request may have.
         held: Bytes of bodies, at most.
+        in_time: Says how many pictures can be answered in time: of a slow network fewer are taken on.
     """
 
-    def __init__(self, pictures: int, held: int) -> None:
-        self.most_pictures, self.most_held = pictures, held
+    def __init__(self, pictures: int, held: int, in_time: Callable[[], float]) -> None:
+        self.most_pictures, self.most_held, self._in_time = pictures, held, in_time
         self.pictures = self.held = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether not one picture more is taken on; where nothing is to be done, one always is."""
+        return self.pictures > 0 and self.pictures >= min(self.most_pictures, self._in_time())
 
     def look(self, close: bool) -> None:
         """Refuse where not even one picture could be taken on: Refusal 503, which may close the connection."""
-        if self.pictures >= self.most_pictures:
+        if self.full:
             raise busy(close=close)
 
     def hold(self, size: int) -> None:
@@ -42,7 +50,7 @@ class Admission:
             raise Refusal(
                 413, "too_many_pictures", f"{pictures} pictures; at most {self.most_pictures} at a time", "send fewer"
             )
-        if self.pictures + pictures > self.most_pictures:
+        if self.full or self.pictures + pictures > self.most_pictures:
             raise busy()
         self.pictures += pictures
 

@@ -17,6 +17,7 @@ from striate.deploy.serve.answers import own_mistake
 from striate.deploy.serve.model import Served
 from striate.deploy.serve.work import OnePicture
 
+RECENT = 0.1  # what the last batch counts in the time per picture
 Batch = list[OnePicture]
 
 
@@ -24,7 +25,7 @@ class Batcher:
     """Computes decoded pictures in batches; all methods but the thread's own belong to the event loop.
 
     Args:
-        size: Pictures at once, at most.
+        size: Pictures at once, at most; by default what suits the network.
         wait: Seconds to wait for those being decoded.
         coming: How many are being decoded.
         began: Told the size of every batch.
@@ -33,7 +34,7 @@ class Batcher:
 
     def __init__(
         self,
-        size: int,
+        size: int | None,
         wait: float,
         coming: Callable[[], int],
         began: Callable[[int], None],
@@ -43,6 +44,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[OnePicture] = deque()
         self._batch: Batch = []
+        self.seconds_per_picture = 0.0  # lately
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._given: queue.SimpleQueue[tuple[Served, Batch] | None] = queue.SimpleQueue()
@@ -58,6 +60,10 @@ class Batcher:
         """Return for how many seconds the present batch has been computed; 0 where there is none."""
         return 0.0 if self._since is None else self._loop.time() - self._since
 
+    @property
+    def _most(self) -> int:
+        return self._size or self._waiting[0].work.served.batch_size
+
     def put(self, pictures: Iterable[OnePicture]) -> None:
         """Take decoded pictures."""
         self._waiting.extend(pictures)
@@ -67,7 +73,7 @@ class Batcher:
         """Begin a batch if it is time: the network is free, and there are enough or no others are coming."""
         if self._batch or not self._waiting:
             return
-        if len(self._waiting) >= self._size or not self._coming():
+        if len(self._waiting) >= self._most or not self._coming():
             self._begin()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._wait, self._begin)
@@ -83,7 +89,8 @@ class Batcher:
         if self._batch:
             return
         served: Served | None = None
-        while self._waiting and len(self._batch) < self._size:
+        most = self._most if self._waiting else 0
+        while self._waiting and len(self._batch) < most:
             picture = self._waiting[0]
             if not picture.work.dropped:
                 if picture.work.served is not (served or picture.work.served):
@@ -97,6 +104,8 @@ class Batcher:
             self._given.put((served, self._batch))
 
     def _end(self, outcome: Sequence[Prediction] | Exception) -> None:
+        seconds = self.computing_for() / len(self._batch)
+        self.seconds_per_picture += RECENT * (seconds - self.seconds_per_picture)
         batch, self._batch, self._since = self._batch, [], None
         self.consider()  # first the network, then the answers
         if isinstance(outcome, Exception):

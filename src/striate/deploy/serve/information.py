@@ -11,6 +11,8 @@ from striate.deploy.predictor import Predictor
 from striate.deploy.serve.service import Service
 from striate.version import __version__
 
+_LIMITS = {"batch_wait", "queue", "max_bytes", "max_pixels", "receive_timeout", "answer_timeout"}
+
 
 def information(service: Service) -> dict[str, Any]:
     """Return it as JSON values."""
@@ -23,9 +25,10 @@ def information(service: Service) -> dict[str, Any]:
         "spec": card.spec.model_dump(mode="json", exclude={"classes"}),
         "metrics": {part: measured.model_dump(mode="json") for part, measured in card.metrics.items()},
         "engine": _engine(served.predictor),
-        "limits": settings.model_dump(
-            mode="json", include={"batch_size", "batch_wait", "queue", "max_bytes", "max_pixels", "answer_timeout"}
-        ),
+        "limits": {
+            "batch_size": settings.batch_size or served.batch_size,
+            **settings.model_dump(mode="json", include=_LIMITS),
+        },
         "versions": {"striate": __version__, "python": platform.python_version(), "torch": torch.__version__},
     }
 

@@ -24,6 +24,8 @@ class Served:
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
+        # a processor computes many pictures of a heavy network no faster than a few, and all of them late
+        self.batch_size = 8 if predictor.device.type == "cpu" and not is_light(predictor) else 32
         self.name = predictor.card.weights_sha256[:12]
         self.spec = spec_bytes(predictor.spec)
         channels, height, width = predictor.spec.input_shape
@@ -34,6 +36,12 @@ class Served:
         """Return predictions of pictures that are decoded, each uint8 H W C."""
         stacked = np.frombuffer(bytearray().join(pixels), np.uint8).reshape(len(names), *self.shape)
         return self.predictor.predict_pixels(stacked, names)
+
+
+def is_light(predictor: Predictor) -> bool:
+    """Return whether talking of a picture costs more than computing it."""
+    rows = summarize(predictor.model, predictor.spec.input_shape)
+    return sum(row.multiply_adds for row in rows) < LIGHT
 
 
 def load_served(path: Path, device: str, engine: str, threads: int) -> Served:
@@ -53,8 +61,7 @@ def load_served(path: Path, device: str, engine: str, threads: int) -> Served:
     """
     torch.set_num_threads(threads)
     predictor = load(path, device, engine)
-    cost = sum(row.multiply_adds for row in summarize(predictor.model, predictor.spec.input_shape))
-    if threads > 1 and predictor.device.type == "cpu" and cost < LIGHT:
+    if threads > 1 and predictor.device.type == "cpu" and is_light(predictor):
         torch.set_num_threads(1)
         predictor = predictor.with_engine(predictor.engine.name)
     return Served(predictor)

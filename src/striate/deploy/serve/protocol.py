@@ -187,6 +187,7 @@ class Connection(HttpToolsProtocol):
         self._arriving = False
         self._in_head = True
         self._since = 0.0
+        self._fed = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -228,7 +229,7 @@ class Connection(HttpToolsProtocol):
         if self._ends:
             return
         transport = self.transport.wrapped
-        if self._arriving and transport.can_write_eof() and not transport.is_closing():
+        if (self._arriving or self._fed) and transport.can_write_eof() and not transport.is_closing():
             self._ends = self.loop.time() + LINGER
             self.flow.resume_reading()
             transport.write_eof()

@@ -35,7 +35,7 @@ class Service:
     def __init__(self, served: Served, settings: ServeSettings, log: Log) -> None:
         self.served, self.settings, self.log = served, settings, log
         self.metrics = Metrics(ROUTES)
-        self.admission = Admission(settings.queue, max(LEAST_HELD, 2 * settings.max_bytes))
+        self.admission = Admission(settings.queue, max(LEAST_HELD, 2 * settings.max_bytes), self._in_time)
         self._loop = asyncio.get_running_loop()
         self.warm = self.draining = False
         self.decoders = Decoders(
@@ -115,7 +115,7 @@ class Service:
             Refusal: It could not.
         """
         picture = _grey_picture()
-        for count in sorted({1, 8, self.settings.batch_size} & set(range(1, self.settings.queue + 1))):
+        for count in sorted({1, 8, self.settings.batch_size or served.batch_size}):
             work = Work(served, [("warm-up", picture)] * count, self._loop)
             self.decoders.put(work.pictures)
             await work.done
@@ -127,6 +127,10 @@ class Service:
         """End processes and thread."""
         self.batcher.close()
         await self.decoders.close()
+
+    def _in_time(self) -> float:
+        """Return how many pictures can be answered in half of the time that an answer may take, as things go."""
+        return self.settings.answer_timeout / 2 / max(self.batcher.seconds_per_picture, 1e-9)
 
     def _decoded(self, pictures: Iterable[OnePicture]) -> None:
         self.batcher.put(pictures)

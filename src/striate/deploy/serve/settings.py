@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from striate.core.settings import Duration, Settings
-from striate.data.decode import MAX_PIXELS
 
 MIB = 2**20
+MAX_PIXELS = 64_000_000  # data/decode's, which would load NumPy and Pillow to say so
 
 
 class ServeSettings(Settings):
@@ -28,7 +28,9 @@ class ServeSettings(Settings):
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     engine: str = Field("auto", description="auto: the fastest here with the same answers; torch, onnx or bf16")
-    batch_size: int = Field(32, ge=1, le=4096, description="Pictures computed at once, at most")
+    batch_size: int | None = Field(
+        None, ge=1, le=4096, description="Pictures computed at once, at most; off: 32, of a heavy network on a CPU 8"
+    )
     batch_wait: float = Field(
         2.0, ge=0, le=1000, description="Milliseconds to wait for pictures that are being decoded"
     )

@@ -1,0 +1,1 @@
+"""The same network behind other servers, each written as its documentation shows."""

@@ -10,7 +10,8 @@ from PIL import Image
 from rich.console import Console
 
 from striate.cli.main import main
-from striate.deploy.engine import ENGINES, worth
+from striate.deploy.engine import worth
+from striate.deploy.engine.engine import ENGINES
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ import striate
 from striate.core.errors import SettingsError
 from striate.core.spec import ImageSpec
 from striate.deploy import Predictor
-from striate.deploy.engine import ENGINES, UnfitError, choose_engine, kept
-from striate.deploy.engine.race import made_pictures
+from striate.deploy.engine import kept
+from striate.deploy.engine.engine import ENGINES, UnfitError
+from striate.deploy.engine.race import choose_engine, made_pictures
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.unknown import Detector, UnknownRule, forward_of, logits_and_scores
 from striate.models import Architecture, build

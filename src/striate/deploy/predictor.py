@@ -20,7 +20,7 @@ from striate.core.spec import ImageSpec
 from striate.data.decode import Pixels
 from striate.data.loader import normalize
 from striate.deploy.blocks import Block, are_files, files_ahead, one_by_one
-from striate.deploy.engine.eager import Eager
+from striate.deploy.engine.eager import ITSELF, Eager
 from striate.deploy.pictures import Picture, picture_name, picture_pixels, several
 from striate.evaluation.calibration import Calibration
 from striate.evaluation.decision import confidence, decide, to_probabilities
@@ -82,7 +82,7 @@ class Predictor:
         self.detector = loaded.detector
         self.calibration = loaded.card.calibration or Calibration()
         self.device = device
-        self.engine: Engine = Eager("torch", loaded.model, loaded.layer) if race is None else race.engine
+        self.engine: Engine = Eager(ITSELF, loaded.model, loaded.layer) if race is None else race.engine
 
     def with_engine(self, name: str = "auto") -> Predictor:
         """Return a predictor of the same network by another engine (deploy/engine).

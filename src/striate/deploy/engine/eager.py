@@ -13,6 +13,8 @@ from striate.evaluation.unknown import forward_of
 from striate.models import Classifier
 from striate.models.folding import folded
 
+ITSELF = "torch"  # the engine that is the network as it was loaded
+
 
 class Eager:
     """A network called layer by layer.
@@ -51,10 +53,10 @@ class Eager:
         return logits.float().cpu(), features
 
 
-@ENGINES.register("torch")
+@ENGINES.register(ITSELF)
 def as_it_is(model: Classifier, example: Tensor, layer: str | None) -> Eager:
     """Return the network itself in fp32, as it is evaluated: what all others are compared with."""
-    return Eager("torch", model, layer)
+    return Eager(ITSELF, model, layer)
 
 
 @ENGINES.register("folded")

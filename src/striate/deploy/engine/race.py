@@ -25,6 +25,7 @@ from striate.data.decode import Pixels
 from striate.data.loader import normalize
 from striate.data.parallel import usable_cores
 from striate.deploy.engine import onnx
+from striate.deploy.engine.eager import ITSELF
 from striate.deploy.engine.engine import ENGINES, INEXACT, Engine, UnfitError
 from striate.deploy.engine.kept import digest_of, keep, kept
 from striate.evaluation.calibration import Calibration
@@ -33,7 +34,7 @@ from striate.evaluation.unknown import Detector
 from striate.models.batch import MOST_PIXELS
 from striate.runs.model_file import LoadedModel
 
-AUTO, ITSELF = "auto", "torch"
+AUTO = "auto"
 TOLERANCE = 1e-4  # of probabilities, and of scores of what is unknown
 SIZES = (1, 8, 32)
 SECONDS, TIMES = 0.15, 30  # of each engine at each batch size

@@ -53,6 +53,8 @@ def command(
         require_apart(out, picture_folders(data, data_dir, [run]))
     with reading_shown(stderr()):
         made = export(run, format, out=out, data=data, part=part, data_dir=data_dir, any_size=any_size, int8=int8)
+    for note in made.notes:
+        stderr().print(f"note: {note}", markup=False)
     if json:
         print_json({**made.summary(), "path": str(made.path)})
     else:

@@ -49,6 +49,7 @@ class Exported:
         torch_seconds: What it takes of the same graph in torch.
         int8: What 8 bits cost; None of a float file, and so are the next two.
         float_size, float_seconds: Bytes and seconds of the float file.
+        notes: What was left out of the pictures, one sentence each.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class Exported:
     int8: Loss | None = None
     float_size: int | None = None
     float_seconds: Speeds | None = None
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, JsonValue]:
         """Return it as JSON values, as they stand in the proof's file."""
@@ -129,7 +131,7 @@ def export(
         loss.require(place)
 
     eager = torch_runner(graph, graph.outputs)
-    made = Exported(place, len(file.content), file.proof, file.seconds, _speeds(eager, sample))
+    made = Exported(place, len(file.content), file.proof, file.seconds, _speeds(eager, sample), notes=sample.notes)
     if loss is not None:
         made = replace(made, int8=loss, float_size=len(plain.content), float_seconds=plain.seconds)
     shown = [np.ascontiguousarray(one[: LARGEST_VECTOR[0], : LARGEST_VECTOR[1]]) for one in sample.others[:COUNT]]

@@ -30,11 +30,13 @@ class Sample:
         part: 'test', 'val' or 'train'; 'all' where the data are not split.
         pictures: All of them, at the size that the network wants.
         others: Some at sizes of their own, uint8 H W C; none where that was not asked for.
+        notes: What was left out of the data, one sentence each.
     """
 
     part: str
     pictures: ImageDataset
     others: list[Pixels]
+    notes: tuple[str, ...] = ()
 
     def pixels(self, most: int = MOST) -> NDArray[np.uint8]:
         """Return up to so many pictures, evenly spread, uint8 N H W C."""
@@ -77,10 +79,10 @@ def take_sample(
         raise DataError(error.what, where=error.where, fix=f"name their new place: {remedy}") from None
     pictures = labelled.pictures
     if not any_size:
-        return Sample(labelled.part, pictures, [])
+        return Sample(labelled.part, pictures, [], labelled.notes)
     some = pictures.spread(MOST_OF_ANY_SIZE)
     found = _files(some, spec, _folder(path, data, data_dir))
-    return Sample(labelled.part, pictures, found or _cut(pixels_of(some)))
+    return Sample(labelled.part, pictures, found or _cut(pixels_of(some)), labelled.notes)
 
 
 def _folder(path: Path, data: str | None, data_dir: Path | None) -> Path | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from striate.core.errors import StriateError
 from striate.deploy.predictor import Prediction
 
 SHOWN = 100  # letters of a file name
@@ -126,8 +124,3 @@ def shown(text: str) -> str:
     """Return a name as it can be shown: escaped where it cannot be printed, and cut."""
     cut = text[:SHOWN] + ("…" if len(text) > SHOWN else "")
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
-
-
-def as_error(error: StriateError) -> dict[str, Any]:
-    """Return an error of ours for the log."""
-    return {"error": type(error).__name__, "message": str(error)}

@@ -11,7 +11,7 @@ connection closed at once would take the answer with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from striate.deploy.serve.answers import Refusal, refusal_body
 from striate.deploy.serve.front import CONNECTION
+from striate.deploy.serve.wire import Cycle, Lingering
 
 LONGEST_TARGET = 8 * 1024
 LONGEST_HEAD, MOST_HEADERS = 32 * 1024, 100  # bytes
@@ -79,7 +80,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self.transport = Lingering(transport, self)
+        self.transport = Lingering(transport, self.end, lambda: self.ended)
         self._since = self.loop.time()
         if len(self.connections) > self._most:
             self._refuse(Refusal(503, "busy", "too many connections", "ask again", {"retry-after": "1"}))
@@ -274,65 +275,6 @@ class Connection(HttpToolsProtocol):
             pending.disconnected = True
             pending.message_event.set()
         self.end()
-
-
-class Cycle(RequestResponseCycle):
-    """A request's answer, whose head and body leave together."""
-
-    _status = 0
-    _head: Sequence[tuple[bytes, bytes]] = ()
-
-    async def send(self, message: Any) -> None:
-        """Take the head, and write it with the body: both as `front.py` makes them, of a known length."""
-        if message["type"] == "http.response.start":
-            self._status, self._head = message["status"], message["headers"]
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected or self.response_complete:
-            return
-        close = not self.keep_alive or (b"connection", b"close") in self._head
-        content = [STATUS_LINE[self._status]]
-        for name, value in (*self.default_headers, *self._head):
-            content += (name, b": ", value, b"\r\n")
-        if close and self.keep_alive:
-            self.keep_alive = False
-        elif close:
-            content.append(b"connection: close\r\n")
-        content.append(b"\r\n")
-        if self.scope["method"] != "HEAD":
-            content.append(message["body"])
-        self.response_started = self.response_complete = True
-        self.waiting_for_100_continue = False
-        self.transport.write(b"".join(content))
-        self.message_event.set()
-        if close:
-            self.transport.close()
-        self.on_response()
-
-
-class Lingering:
-    """A transport whose `close` is its connection's `end`; all else is its own.
-
-    Args:
-        wrapped: The transport.
-        connection: Whose it is.
-    """
-
-    __slots__ = ("_connection", "abort", "pause_reading", "resume_reading", "wrapped", "write")
-
-    def __init__(self, wrapped: asyncio.Transport, connection: Connection) -> None:
-        self.wrapped, self._connection = wrapped, connection
-        self.write, self.abort = wrapped.write, wrapped.abort
-        self.pause_reading, self.resume_reading = wrapped.pause_reading, wrapped.resume_reading
-
-    def close(self) -> None:
-        """End the connection."""
-        self._connection.end()
-
-    def is_closing(self) -> bool:
-        """Whether it is ending."""
-        return self._connection.ended or self.wrapped.is_closing()
 
 
 def _head_too_long() -> Refusal:

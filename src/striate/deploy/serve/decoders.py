@@ -109,6 +109,7 @@ class Decoders:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # ours is a log of JSON
                 env=self._environment,
                 start_new_session=True,  # signals to our group are for us
             )

@@ -108,17 +108,16 @@ class Front:
     def _note(self, scope: Scope, exchange: Exchange, path: str, seconds: float) -> None:
         service = self._service
         service.metrics.answered(path, exchange.status, seconds)
-        if exchange.status >= 500 or service.settings.log == "all":
-            client: Any = scope.get("client")
-            service.log.request(
-                exchange.request_id,
-                scope["method"],
-                path if path in ROUTES else shown(path),
-                exchange.status,
-                seconds,
-                exchange.pictures,
-                client[0] if client else "",
-            )
+        client: Any = scope.get("client")
+        service.log.request(
+            exchange.request_id,
+            scope["method"],
+            path if path in ROUTES else shown(path),
+            exchange.status,
+            seconds,
+            exchange.pictures,
+            client[0] if client else "",
+        )
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:

@@ -25,7 +25,7 @@ from striate.deploy.serve.model import Served, load_served
 from striate.deploy.serve.service import Service
 from striate.deploy.serve.settings import ServeSettings
 
-LIBRARIES = ("uvicorn.error", "asyncio")  # whose log comes into ours
+LIBRARIES = ("uvicorn.error", "asyncio", "py.warnings")  # whose log comes into ours
 
 
 def serve(run: Path, settings: ServeSettings, started: Callable[[str], None]) -> None:
@@ -96,6 +96,7 @@ class Server:
         """Serve until a signal comes, then answer what has been accepted."""
         loop = asyncio.get_running_loop()
         self.log = Log()
+        logging.captureWarnings(True)
         for name in LIBRARIES:
             logging.getLogger(name).addHandler(Handler(self.log))
             logging.getLogger(name).propagate = False

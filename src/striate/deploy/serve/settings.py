@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -46,7 +46,6 @@ class ServeSettings(Settings):
         0.0, ge=0, le=3600, description="Seconds between /ready saying no and the end of new connections"
     )
     grace: Duration = Field(30.0, gt=0, le=3600, description="Seconds for the last answers when the server ends")
-    log: Literal["all", "errors"] = Field("all", description="Which requests are logged; errors: 5xx alone")
 
     @property
     def decode_timeout(self) -> float:

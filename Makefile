@@ -24,7 +24,7 @@ figures: $(VENV)/.installed-dev
 
 # the short form of every benchmark but course, and which ratios fell since they were last committed
 bench: $(VENV)/.installed-bench
-	for name in main_job documents peers ladder budget loader inference growth label_errors transfer certainty gpu; do \
+	for name in main_job documents peers ladder budget loader inference serving growth label_errors transfer certainty gpu; do \
 		$(BIN)/python -m benchmarks.$$name --quick || exit; done
 	$(BIN)/python -m benchmarks.compare
 

@@ -47,6 +47,12 @@ def processor_seconds(pid: int) -> float:
     return sum((int(one[11]) + int(one[12])) / _TICKS for one in fields if one is not None)
 
 
+def is_computing(pid: int) -> bool:
+    """Return whether a process is on a processor, or waits for one."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] == "R"
+
+
 def open_files(pid: int) -> int:
     """Return how many file descriptors a process holds."""
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -238,11 +242,8 @@ def test_the_figures_of_an_account() -> None:
     assert (outcome.client, outcome.server, outcome.requests) == (0.25, 1.5, 102)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
 def test_what_a_process_holds() -> None:
-    import os
-    import subprocess
-    import sys
-
     program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None

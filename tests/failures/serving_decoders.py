@@ -2,9 +2,10 @@
 
     python -m tests.failures.serving_decoders RUN fashion-mnist --times 20
 
-`--clients` clients ask in a closed loop. Again and again one of the server's decoders, drawn from `--seed`, is killed.
+`--clients` clients ask in a closed loop. Again and again one of the server's decoders is killed: one that is at work at
+that instant, where there is such a one, else one drawn from `--seed`.
 Every answer must be right or a 503, of these at most as many as there are clients; within 5 s /ready
-must be 200 again with as many decoders as before, and from then on every answer right. None may be dropped.
+must be 200 again with as many decoders ready as before, and from then on every answer right. None may be dropped.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from pathlib import Path
 
 from benchmarks.serving.client import Load, Verdict, run
 from benchmarks.serving.pictures import encoded_pictures, questions_about
-from benchmarks.serving.processes import family
+from benchmarks.serving.processes import family, is_computing
 from benchmarks.serving.questions import Question
 from benchmarks.serving.server import Server, get
 
-from .serving import Report, script, starter
+from .serving import Report, gauges, script, starter
 
 AGAIN_WITHIN = 5.0  # seconds
+READY = "striate_decoders"  # the gauge of decoders that are ready
 
 
 def decoders_of(server: Server) -> list[int]:
@@ -43,6 +45,17 @@ def decoders_of(server: Server) -> list[int]:
     return found
 
 
+async def at_work(decoders: Sequence[int]) -> int | None:
+    """Return a decoder that is computing right now, the first found within half a second."""
+    limit = time.perf_counter() + 0.5
+    while time.perf_counter() < limit:
+        for pid in decoders:
+            if is_computing(pid):
+                return pid
+        await asyncio.sleep(0)
+    return None
+
+
 async def kill_under_load(
     server: Server, load: Load, decoders: Callable[[Server], list[int]], times: int, seed: int
 ) -> list[tuple[float, float]]:
@@ -55,7 +68,8 @@ async def kill_under_load(
             before = decoders(server)
             if not before:
                 break
-            killed = rng.choice(before)
+            ready_before = (await asyncio.to_thread(gauges, server.port)).get(READY, 0)
+            killed = await at_work(before) or rng.choice(before)
             start = time.perf_counter()
             os.kill(killed, signal.SIGKILL)
             again = float("inf")
@@ -65,7 +79,8 @@ async def kill_under_load(
                 if killed in now or len(now) < len(before):
                     continue
                 ready = await asyncio.to_thread(get, server.port, "/ready")
-                if ready is not None and ready.status == 200:
+                all_ready = (await asyncio.to_thread(gauges, server.port)).get(READY, 0) >= ready_before
+                if ready is not None and ready.status == 200 and all_ready:
                     again = time.perf_counter()
                     break
             moments.append((start, again))

@@ -36,7 +36,7 @@ from .serving import Report, becomes, gauges, many_files, script, starter
 
 KINDS = ("headers", "body", "reader")
 ASKED = 2  # answers that a reader asks for at once: more than it has room for
-EVERY = 0.5  # seconds between two pieces of a slow connection
+EVERY = 1.0  # seconds between two pieces of a slow connection
 SETTLED = 1.0  # seconds until it is measured what slow connections cost, and not their beginning
 REST = 10.0  # seconds until nothing may be left of those who have gone
 UNDER_WAY = ("_under_way", "_pictures", "_bytes")  # ends of the names of gauges

@@ -7,7 +7,7 @@ rules: a bounded queue with 503 and Retry-After, a deadline for receiving, and w
 ends by SIGTERM. With `--fault` it breaks one of them:
 
 - drop, error, wrong: one request in a hundred gets no answer, a 500, or the answer to another picture;
-- leak: every request leaves 10 KiB behind;
+- leak: every request leaves 30 KiB behind;
 - slow-refusal: a refusal takes 300 ms;
 - lose: SIGTERM ends it at once, whatever is under way; linger: SIGTERM does not end it;
 - patient: no deadline for receiving;
@@ -162,7 +162,7 @@ class Visit(asyncio.Protocol):
             loop.call_later(delay, self._answer, 503, "{}", last, own + "Retry-After: 1\r\n")
             return None
         if server.fault == "leak":
-            server.leaked.append(os.urandom(10_240))
+            server.leaked.append(os.urandom(30_720))
         if server.faulty("drop"):
             return self.transport.close()
         if server.faulty("error"):

@@ -31,6 +31,7 @@ from .serving_slow import try_slow
 from .serving_stops import try_stops
 
 QUICK = ("--engine", "torch", "--receive-timeout", 1.0)
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
 pytest.importorskip("fastapi")
 
 

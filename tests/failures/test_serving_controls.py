@@ -22,6 +22,7 @@ from .serving_slow import try_slow
 from .serving_stops import try_stops
 
 StandIn = Callable[..., Server]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
 WORK = ("--work", 2)  # milliseconds a picture: 500 pictures/s
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import threading
@@ -12,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from .house import House, Stand, form, png, request
+from .house import Answer, House, Stand, form, png, read_answer, request
 
 NAN = float("nan")
 
@@ -79,6 +80,45 @@ def test_s15_a_large_body_is_refused_before_it_is_read_and_the_connection_ended(
         assert (await waiting).status == 200
 
     house.run(overload())
+
+
+def test_s15_a_connection_that_is_turned_away_goes_on_in_order(held):
+    house, gate = held(queue=1)
+    before = house.figure('striate_requests_total{route="/predict",status="5xx"}')
+
+    async def overload() -> list[Answer]:
+        waiting = asyncio.create_task(house.exchange(request(png())))
+        await house.until(lambda: house.service.admission.pictures == 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        pipelined = [
+            request(png(), x_request_id="mine"),
+            b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            request(png(), x_request_id="also.mine"),
+            request(png(), host="elsewhere.example"),
+        ]
+        writer.write(b"".join(pipelined))
+        answers = [await read_answer(reader) for _ in pipelined]
+        assert await reader.read() == b""  # who calls it by another name is not heard again
+        writer.close()
+        gone = await asyncio.open_connection("127.0.0.1", house.port)
+        gone[1].write(request(png(), x_request_id="gone"))
+        gone[1].close()
+        gate.set()
+        assert (await waiting).status == 200
+        return answers
+
+    answers = house.run(overload())
+    assert [answer.status for answer in answers] == [503, 200, 503, 421]
+    refused = [answers[0], answers[2]]
+    assert [json.loads(answer.body)["request_id"] for answer in refused] == ["mine", "also.mine"]
+    assert [answer.headers["x-request-id"] for answer in refused] == ["mine", "also.mine"]
+    assert all(answer.headers["retry-after"] == "1" and answer.code == "busy" for answer in refused)
+    told = [line for line in house.logged() if line["event"] == "turned_away"]
+    # what is sent ahead waits for its turn, and goes the ordinary way
+    assert [name for line in told for name in line["request_ids"] if name != "gone"] == ["mine"]
+    assert sum(line["requests"] for line in told) == sum(len(line["request_ids"]) for line in told)
+    assert house.figure('striate_requests_total{route="/predict",status="5xx"}') - before >= 2
+    assert house.predict(png()).status_code == 200
 
 
 def test_s15_of_a_slow_network_no_more_is_taken_on_than_it_answers_in_time(open_house, untrained):
@@ -223,6 +263,7 @@ def test_s17_a_decode_that_hangs_is_killed_and_answered(open_house, untrained):
     os.kill(process.pid, signal.SIGSTOP)
     answer = house.predict(png())
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "decoder_lost")
+    assert answer.headers["retry-after"] == "1"
     house.service.decoders.seconds = 2.0
     assert house.predict(png()).status_code == 200
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive
+from starlette.types import Receive
 
 from striate.deploy.serve import bodies, metrics
 from striate.deploy.serve.access import Access
@@ -25,7 +25,7 @@ _BY_STATUS = {
 }
 
 
-def application(service: Service, access: Access) -> ASGIApp:
+def application(service: Service, access: Access) -> Front:
     """Return the ASGI application that answers for a service."""
     app = FastAPI(
         title="Striate",

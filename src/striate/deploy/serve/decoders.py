@@ -29,7 +29,9 @@ PATIENCE = 1.0  # seconds after which a process that should have killed itself i
 def lost() -> Refusal:
     """Return the refusal of a picture whose decoder died."""
     message = "the process that decoded this picture died or took too long"
-    return Refusal(503, "decoder_lost", message, "ask again; if it happens again, leave the picture out")
+    return Refusal(
+        503, "decoder_lost", message, "ask again; if it happens again, leave the picture out", {"retry-after": "1"}
+    )
 
 
 class Decoders:

@@ -20,7 +20,7 @@ CONNECTION = "striate.connection"
 CLIENT_GONE = 499  # in the log alone
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ONCE = frozenset({b"host", b"content-length", b"content-type", b"authorization", b"transfer-encoding"})
-_ALWAYS = [
+ALWAYS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -63,6 +63,24 @@ class Front:
         self._predict, self._app, self._service, self._access = predict, app, service, access
         self._prefix, self._numbers = secrets.token_hex(6), count(1)
 
+    def request_id(self, headers: dict[bytes, bytes]) -> str:
+        """Return what a request is called: as its client says, where that can stand anywhere, or by a number."""
+        given = headers.get(b"x-request-id")
+        theirs = given is not None and _ID.fullmatch(given)
+        return theirs[0].decode() if theirs else f"{self._prefix}-{next(self._numbers)}"
+
+    def checked(self, path: str, headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+        """Return a request's headers by name.
+
+        Raises:
+            Refusal: 400, one that may stand once stands twice; else who asks may not (`Access`).
+        """
+        by_name = dict(headers)
+        if len(by_name) < len(headers):
+            _refuse_twice(headers)
+        self._access.check(path, by_name)
+        return by_name
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
@@ -70,16 +88,14 @@ class Front:
         began = perf_counter()
         headers = dict(scope["headers"])
         connection = scope.get(CONNECTION)
-        given = headers.get(b"x-request-id")
-        theirs = given is not None and _ID.fullmatch(given)
-        request_id = theirs[0].decode() if theirs else f"{self._prefix}-{next(self._numbers)}"
+        request_id = self.request_id(headers)
         exchange = Exchange(request_id, headers, None if connection is None else connection.on_gone)
         scope[KEY] = exchange
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                added = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
+                added = [*message["headers"], *ALWAYS, (b"x-request-id", request_id.encode())]
                 if self._service.draining:
                     added.append((b"connection", b"close"))
                 message["headers"] = added
@@ -87,9 +103,7 @@ class Front:
 
         path: str = scope["path"]
         try:
-            if len(headers) < len(scope["headers"]):
-                _refuse_twice(scope["headers"])
-            self._access.check(path, headers)
+            self.checked(path, scope["headers"])
             if path == "/predict" and scope["method"] == "POST":
                 await send_json(answer, 200, await self._predict(exchange, scope["query_string"], receive))
             else:

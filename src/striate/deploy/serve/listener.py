@@ -7,12 +7,13 @@ import secrets
 import socket
 from email.utils import formatdate
 
-from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from striate.core.errors import ResourceError
 from striate.deploy.serve.answers import Refusal
+from striate.deploy.serve.front import Front
+from striate.deploy.serve.overload import Overload
 from striate.deploy.serve.protocol import Connection
 from striate.deploy.serve.service import Service
 
@@ -26,19 +27,20 @@ class Listener:
     """What listens at a socket.
 
     Args:
-        app: What answers.
+        front: What answers.
         service: For its settings, log and counters.
         bound: The socket.
     """
 
-    def __init__(self, app: ASGIApp, service: Service, bound: socket.socket) -> None:
+    def __init__(self, front: Front, service: Service, bound: socket.socket) -> None:
         self._service, self._bound = service, bound
         self._loop = asyncio.get_running_loop()
         self._seconds = service.settings.receive_timeout
         self._most = min(MOST_CONNECTIONS, _most_files() - SPARE_FILES)
         self._state = ServerState()
+        self._overload = Overload(front, service, self._state)
         self._config = Config(
-            app,
+            front,
             interface="asgi3",
             http=Connection,
             ws="none",
@@ -97,7 +99,9 @@ class Listener:
             connection.transport.abort()
 
     def _connection(self) -> Connection:
-        return Connection(self._config, self._state, self._loop, self._seconds, self._most, self._refused)
+        return Connection(
+            self._config, self._state, self._loop, self._seconds, self._most, self._refused, self._overload
+        )
 
     async def _watch(self) -> None:
         """Look after all connections: who is too slow; and keep the date that answers bear."""

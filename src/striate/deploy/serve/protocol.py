@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from striate.deploy.serve.answers import Refusal, refusal_body
 from striate.deploy.serve.front import CONNECTION
+from striate.deploy.serve.overload import Overload
 from striate.deploy.serve.wire import Cycle, Lingering
 
 LONGEST_TARGET = 8 * 1024
@@ -39,6 +40,7 @@ class Connection(HttpToolsProtocol):
         seconds: For a head, a body, and between requests.
         most: Connections at a time.
         refused: Told the refusals that the application never sees; gives each an id.
+        overload: Takes requests that come when the queue is full.
     """
 
     transport: Any
@@ -51,9 +53,12 @@ class Connection(HttpToolsProtocol):
         seconds: float,
         most: int,
         refused: Callable[[Refusal], str],
+        overload: Overload,
     ) -> None:
         super().__init__(config, state, {}, loop)
         self._seconds, self._most, self._refused = seconds, most, refused
+        self._overload = overload
+        self._turning_away = False
         self._since = 0.0  # when what is being awaited from the client began to be
         self._arriving = False  # a request has begun and is not complete
         self._in_head = True
@@ -173,7 +178,10 @@ class Connection(HttpToolsProtocol):
         )
         if self._pending is None:
             self._since = self.loop.time()
-            self._start_asgi_task(self.cycle, self.config.loaded_app)
+            if not self.expect_100_continue and self._overload.takes(method, self.url, self.headers):
+                self._current, self._turning_away = self.cycle, True
+            else:
+                self._start_asgi_task(self.cycle, self.config.loaded_app)
         else:
             self._since = 0.0
             self.flow.pause_reading()
@@ -183,6 +191,11 @@ class Connection(HttpToolsProtocol):
         self._current = cycle
         super()._start_asgi_task(cycle, app)
 
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, unless the request is being turned away."""
+        if not self._turning_away:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Note that all of a request is here."""
         self._arriving = False
@@ -190,6 +203,27 @@ class Connection(HttpToolsProtocol):
         self._since = 0.0
         self._fed = 0
         super().on_message_complete()
+        if self._turning_away:
+            self._turning_away = False
+            self._overload.turn_away(self)
+
+    def turned_away(self, head: bytes, body: bytes) -> bool:
+        """Write the answer to a request that the queue has no room for; False where nobody waits for it any more.
+
+        Args:
+            head: With the line of status, without the empty line at its end.
+            body: As long as the head says.
+        """
+        cycle = self._pending
+        if cycle is None or cycle.disconnected or cycle.response_started:
+            return False
+        closing = b"" if cycle.keep_alive else b"connection: close\r\n"
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join((head, closing, b"\r\n", body)))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""

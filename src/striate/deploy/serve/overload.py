@@ -22,7 +22,7 @@ from striate.deploy.serve.service import Service
 if TYPE_CHECKING:
     from striate.deploy.serve.protocol import Connection
 
-HELD = 0.02  # seconds
+HELD = 0.01  # seconds
 
 
 class Overload:

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
-        sys.stdout.flush()
+        _write_out()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
         verb = to_type("striate", *(error.command_chain or ()), "--help")
@@ -78,10 +78,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:  # what the system refuses is the machine's matter, wherever it comes up
         if debug:
             traceback.print_exc()
-        place = error.filename
-        if _abandon_stdout() and place is None:
-            place = "standard output"
-        where = "" if place is None else f": {in_a_message(str(place))}"
+        where = "" if error.filename is None else f": {in_a_message(str(error.filename))}"
+        _abandon_stdout()
         print(
             f"error: {error.strerror or error}{where}\nfix: check the path, its permissions and the free space",
             file=sys.stderr,
@@ -108,14 +106,21 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _abandon_stdout() -> bool:
-    """Let what is left in stdout's buffer go: at exit it would fail a second time; return whether it fails."""
+def _write_out() -> None:
+    """Write what is left in stdout's buffer; of an error it says where."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def _abandon_stdout() -> None:
+    """Let what is left in stdout's buffer go: writing it at exit would fail a second time."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _require_values(arguments: list[str]) -> None:

@@ -198,12 +198,16 @@ def _print(prediction: Prediction, top: int | None, json: bool) -> None:
     from striate.cli.output import print_json
     from striate.deploy.prediction_file import as_json
 
-    if json:
-        print_json(as_json(prediction))
-    else:
-        answer = _top(prediction, top) if top else _answer(prediction)
-        cells = [prediction.name, *answer, *_remarks(prediction, top)]
-        print("\t".join(map(in_a_cell, cells)))
+    try:
+        if json:
+            print_json(as_json(prediction))
+        else:
+            answer = _top(prediction, top) if top else _answer(prediction)
+            cells = [prediction.name, *answer, *_remarks(prediction, top)]
+            print("\t".join(map(in_a_cell, cells)))
+    except OSError as error:  # of which the system does not say where
+        error.filename = "standard output"
+        raise
 
 
 def _answer(prediction: Prediction) -> tuple[str, str]:

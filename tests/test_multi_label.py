@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from pathlib import Path
 
@@ -263,9 +264,12 @@ def test_predict_prints_the_classes_joined_the_most_probable_on_request_and_json
     assert main([*arguments, "--json"]) == 0
     for line, prediction in zip(capsys.readouterr().out.splitlines(), predictions, strict=True):
         value = json.loads(line)
-        assert value["classes"] == list(prediction.labels)
+        assert value["labels"] == list(prediction.labels)
+        assert value["label"] == "|".join(prediction.labels)
+        shares = prediction.probabilities.items()
+        right = math.prod(share if name in prediction.labels else 1 - share for name, share in shares)
+        assert value["probability"] == pytest.approx(right, rel=1e-5)
         assert value["probabilities"] == pytest.approx(prediction.probabilities)
-        assert "class" not in value
 
 
 def test_the_data_are_shown_with_pictures_counted_once(tree, tmp_path, capsys) -> None:

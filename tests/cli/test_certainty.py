@@ -86,7 +86,7 @@ def test_predict_says_dont_know_and_what_looks_unknown(trained, pictures, capsys
     assert main(["predict", str(run), *pictures, "--json"]) == 0
     for line, p in zip(capsys.readouterr().out.splitlines(), predictions, strict=True):
         value = json.loads(line)
-        assert (value["class"], value["accepted"], value["unknown"]) == (p.label, p.accepted, p.unknown)
+        assert (value["label"], value["accepted"], value["unknown"]) == (p.label, p.accepted, p.unknown)
         assert value["unknown_score"] == pytest.approx(p.unknown_score)
     assert main(["predict", str(run), *pictures, "--top", "2"]) == 0
     for line, p in zip(capsys.readouterr().out.splitlines(), predictions, strict=True):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -166,7 +168,9 @@ def test_nothing_is_written_over(own: Path, capsys, tmp_path: Path) -> None:
 
 
 def test_options_that_cannot_be_obeyed(fresh: Path, photos: Path, tmp_path: Path, capsys) -> None:
-    assert "did you mean 'onnx'" in refused(capsys, fresh, "--format", "onx", code=2)
+    for wrong in ("onx", "ONNX"):
+        said = refused(capsys, fresh, "--format", wrong, code=2)
+        assert f"unknown format: --format {wrong}\nfix: did you mean 'onnx'" in said
     assert ".onnx" in refused(capsys, fresh, "--out", tmp_path / "m.pt", code=2)
     assert "no such folder" in refused(capsys, fresh, "--out", tmp_path / "none" / "m.onnx", code=2)
     assert "quantised" in refused(capsys, fresh, "--int8", "--format", "pt2", code=2)
@@ -182,6 +186,11 @@ def test_a_model_file_is_exported_with_data(fresh: Path, photos: Path, tmp_path:
     assert main(arguments) == 0
     assert (tmp_path / "alone.pt").is_file()
     assert json.loads((tmp_path / "alone.pt.proof.json").read_text())["proof"]["pictures"] == 60
+
+
+def test_a_runs_own_model_file_stands_for_the_run(fresh: Path) -> None:
+    assert main(["export", str(fresh / "model.safetensors"), "--format", "torchscript"]) == 0
+    assert json.loads((fresh / "model.pt.proof.json").read_text())["proof"]["pictures"] == 6
 
 
 def test_an_unfinished_run_and_missing_pictures(fresh: Path, tmp_path: Path, capsys) -> None:
@@ -210,20 +219,30 @@ def test_a_file_that_is_not_the_network_leaves_nothing(fresh: Path, monkeypatch,
     assert "0.0001" in said
 
 
-@pytest.mark.parametrize("failing", [0, 1, 2])
-def test_a_full_disk_leaves_nothing(fresh: Path, monkeypatch, capsys, failing: int) -> None:
+@pytest.mark.parametrize(("failing", "number"), [(0, errno.ENOSPC), (1, errno.EFBIG), (2, errno.ENOSPC)])
+def test_a_full_disk_leaves_nothing(fresh: Path, monkeypatch, capsys, failing: int, number: int) -> None:
     real, written = atomic.write_durably, []
 
     def write(path: Path, data: bytes) -> None:
         if len(written) == failing:
             path.write_bytes(data[: len(data) // 2])
-            raise OSError(28, "No space left on device")
+            raise OSError(number, os.strerror(number))
         written.append(path)
         real(path, data)
 
     monkeypatch.setattr(atomic, "write_durably", write)
     said = refused(capsys, fresh, "--format", "torchscript", code=ResourceError.exit_code)
-    assert "No space left" in said
+    assert os.strerror(number) in said
+    assert ("ulimit -f" if number == errno.EFBIG else "fix: free some space and repeat the command\n") in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_and_one_line(fresh: Path, monkeypatch, capsys, number: int, code: int) -> None:
+    monkeypatch.setattr(exporting, "prove", lambda *_: os.kill(os.getpid(), number))
+    before = tree(fresh)
+    assert main(["export", str(fresh), "--format", "torchscript"]) == code
+    assert capsys.readouterr() == ("", f"stopped: {fresh / 'model.pt'} was not written\n")
+    assert tree(fresh) == before
 
 
 @pytest.mark.parametrize("killed_at", [0, 1, 2])

@@ -42,7 +42,7 @@ def test_predict_prints_evaluations_row_for_each_picture(run: Path, photos: Path
     assert main(["predict", str(run), *pictures, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     for line, row, path in zip(lines, rows, pictures, strict=True):
-        assert (line["path"], line["class"]) == (path, row["prediction"])
+        assert (line["path"], line["label"]) == (path, row["prediction"])
         for name, probability in line["probabilities"].items():
             assert probability == pytest.approx(float(row[f"p({name})"]), abs=2e-6)
     assert main(["predict", str(run), pictures[0]]) == 0
@@ -194,7 +194,7 @@ def test_a_name_of_no_valid_bytes_is_predicted(model: Path) -> None:
     done = subprocess.run(command, capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
     path, *cells = done.stdout.rstrip(b"\n").split(b"\t")
-    assert path in (b"\xff\xfe.png", rb"\udcff\udcfe.png")
+    assert path == rb"\xff\xfe.png"
     assert len(cells) == 2
 
 

@@ -62,3 +62,9 @@ def test_how_far_it_is_is_shown_on_a_terminal_alone(model: Path, monkeypatch, te
     monkeypatch.setattr(output, "stderr", lambda: console)
     assert predict(model, "photos", "--out", "answers.csv") == 0
     assert ("classified" in shown.getvalue()) is terminal
+
+
+def test_an_engine_that_does_not_exist_is_refused_before_anything_is_read(capsys) -> None:
+    assert predict("absent", "photos", "--engine", "ONNX") == 2
+    err = capsys.readouterr().err
+    assert "unknown engine: --engine ONNX\nfix: did you mean 'onnx'? Known: auto, bf16, folded, onnx, torch\n" in err

@@ -193,3 +193,38 @@ def test_a_picture_from_standard_input_is_drawn_with_the_others(model: Path, cap
     piped(monkeypatch, Path("a.png").read_bytes())
     assert predict(capsys, model, "-", "b.png", "--figure", "grid.svg")[:2] == (0, ["-", "b.png"])
     assert Path("grid.svg").read_text().count("<image") == 2
+
+
+def test_names_come_with_zero_bytes_between_them(model: Path, capsys, monkeypatch) -> None:
+    """As `find -print0` gives them; also of pictures called like the first bytes of one."""
+    draw("1.png", "2 b\nc.png", "BM.png")
+    piped(monkeypatch, b"1.png\0absent.png\0002 b\nc.png\0BM.png\0")
+    code, names, err = predict(capsys, model, "-")
+    assert (code, names) == (3, ["1.png", r"2 b\nc.png", "BM.png"])
+    assert "picture not found: absent.png (standard input, name 2)" in err
+    piped(monkeypatch, b"BM.png\x001.png\0")
+    assert predict(capsys, model, "-")[:2] == (0, ["BM.png", "1.png"])
+    piped(monkeypatch, b"absent.png\x001.png\0")
+    assert predict(capsys, model, "-")[:2] == (3, ["1.png"])
+
+
+def test_a_table_on_standard_input_is_told_as_such(model: Path, capsys, monkeypatch) -> None:
+    draw("1.png")
+    for table in (b"id,file\n1,1.png\n", b'"Image Path";id\n1.png;3\n', b"\xef\xbb\xbfpath\n1.png\n", b"PAR1\x15\0"):
+        piped(monkeypatch, table)
+        code, names, err = predict(capsys, model, "-")
+        assert (code, names) == (3, [])
+        assert "fix: give the table as an argument" in err
+        assert err.count("error: ") == 1
+    Path("1.png").rename("path")
+    piped(monkeypatch, b"path\n")
+    assert predict(capsys, model, "-")[:2] == (0, ["path"])
+
+
+def test_what_a_terminal_would_obey_is_written_out(model: Path, capsys) -> None:
+    draw("\x1b[31mred.png", "a\x85\u2028b.png", "é\xa0☃.png")
+    code, names, _ = predict(capsys, model, ".")
+    assert (code, sorted(names)) == (0, [r"\x1b[31mred.png", r"a\u0085\u2028b.png", "é\xa0☃.png"])
+    code, _, err = predict(capsys, model, "\x1b[2Jno.png")
+    assert code == 3
+    assert r"no picture matches this pattern: \x1b[2Jno.png" in err

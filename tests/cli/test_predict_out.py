@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,8 @@ def predict(*arguments: object) -> int:
 def read(path: Path) -> list[dict[str, Any]]:
     """Return a file's rows as its readers give them, values as JSON has them."""
     if path.suffix == ".jsonl":
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert [row["label"] for row in rows] == ["|".join(row.pop("labels")) for row in rows]
         return [row | {f"p({name})": p for name, p in row.pop("probabilities").items()} for row in rows]
     if path.suffix == ".parquet":
         from pyarrow import parquet
@@ -85,16 +89,14 @@ def test_a_file_holds_what_the_predictor_says(
     for prediction in striate.load(model, "cpu").predict(pictures):
         row = rows[prediction.name]
         label = row.pop("label")
-        if multi_label:
-            assert (label if suffix == ".jsonl" else label.split("|")) == list(prediction.labels or ("",))
-        else:
-            assert label == prediction.label
+        assert label == "|".join(prediction.labels)
+        assert multi_label or label == prediction.label
         assert row.pop("path") == prediction.name
         assert row.pop("accepted") is prediction.accepted
         assert row.pop("unknown") is None, "not told by this network"
         assert row.pop("unknown_score") is None
         values = [row.pop("probability"), *row.values()]
-        wanted = [prediction.probability, *prediction.probabilities.values()]
+        wanted = [prediction.confidence, *prediction.probabilities.values()]
         np.testing.assert_array_equal(np.float32(values), np.float32(wanted))  # bit for bit
         assert list(row) == [f"p({name})" for name in prediction.probabilities]
 
@@ -155,23 +157,23 @@ def test_a_file_is_never_written_over_and_never_half_there(
     assert predict(model, "photos", "--out", path) == 2
     path.unlink()
     before = sorted(os.listdir())
-    real = files.Writer.row
+    real = files.answer
 
-    def interrupted(self, prediction):
+    def interrupted(prediction):
         if prediction.name.endswith("5.png"):
             raise KeyboardInterrupt
-        return real(self, prediction)
+        return real(prediction)
 
-    monkeypatch.setattr(files.Writer, "row", interrupted)
+    monkeypatch.setattr(files, "answer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict(model, "photos", "--out", path)
     assert sorted(os.listdir()) == before
 
-    def meanwhile(self, prediction):
+    def meanwhile(prediction):
         path.write_text("another's")
-        return real(self, prediction)
+        return real(prediction)
 
-    monkeypatch.setattr(files.Writer, "row", meanwhile)
+    monkeypatch.setattr(files, "answer", meanwhile)
     assert predict(model, "photos", "--out", path) == 2
     assert "file exists by now" in capsys.readouterr().err
     assert path.read_text() == "another's"
@@ -195,11 +197,73 @@ def test_a_place_or_kind_that_cannot_be_is_refused_before_anything_is_read(model
     assert not Path("answers.csv").exists()
 
 
-def test_a_name_that_is_no_text_survives(model: Path, pictures) -> None:
-    odd = os.fsdecode(b"\xff.png")
-    os.rename(pictures[0], odd)
+def test_a_name_that_is_no_utf8_is_escaped_alike_and_told(model: Path, pictures, capsys) -> None:
+    odd = [os.fsdecode(name) for name in (b"\xff.png", b"\xff\\n.png")]
+    plain = ["\\xff.png", "é.png"]  # which are text: they stand as they are
+    for name in [*odd, *plain]:
+        shutil.copy(pictures[0], name)
+    told = [r"\xff.png", r"\xff\\n.png", *plain]
     for suffix in files.SUFFIXES:
-        assert predict(model, odd, "--out", f"answers{suffix}") == 0
-    assert Path("answers.csv").read_bytes().splitlines()[1].startswith(b"\xff.png,")
-    assert read(Path("answers.jsonl"))[0]["path"] == odd
-    assert read(Path("answers.parquet"))[0]["path"] == r"\udcff.png"
+        assert predict(model, *odd, *plain, "--out", f"answers{suffix}") == 0
+        assert "2 names not in UTF-8" in capsys.readouterr().err
+        assert [row["path"] for row in read(Path(f"answers{suffix}"))] == told
+    assert predict(model, *odd, *plain, "--json") == 0
+    out, err = capsys.readouterr()
+    assert "2 names not in UTF-8" in err
+    assert out == Path("answers.jsonl").read_text(encoding="utf-8")
+    assert predict(model, *odd) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == told[:2]
+
+
+def test_where_nothing_was_classified_no_file_is_left(model: Path, pictures, capsys) -> None:
+    Path("bad.png").write_text("<html>")
+    for suffix in files.SUFFIXES:
+        assert predict(model, "bad.png", "absent.csv", "--out", f"answers{suffix}") == 3
+        err = capsys.readouterr().err
+        assert f"no answers: answers{suffix} is not written" in err
+        assert "0 pictures classified, 1 not; 1 source of pictures that cannot be used" in err
+        assert not Path(f"answers{suffix}").exists()
+
+
+def test_what_cannot_be_the_file_is_refused_at_once(model: Path, pictures, capsys) -> None:
+    Path("link.csv").symlink_to("nowhere")
+    assert predict(model, "photos", "--out", "link.csv") == 2
+    assert "file exists: link.csv" in capsys.readouterr().err
+    for arguments in (["--out", "-"], ["--out=-"]):
+        assert predict(model, "photos", *arguments) == 2
+        assert "fix: leave --out away for standard output" in capsys.readouterr().err
+    for empty in (["--out", ""], ["--out="], ["--figure="], [""]):
+        assert predict(model, "photos", *empty) == 2
+        assert "an empty name" in capsys.readouterr().err
+    assert predict(model, "photos", "--top", "0") == 2
+    assert "1 or more: --top 0\n" in capsys.readouterr().err
+
+
+def test_a_limit_on_the_size_of_files_is_named(model: Path, pictures, capsys) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        assert predict(model, "photos", "--out", "answers.csv") == 6
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "ulimit -f" in capsys.readouterr().err
+    assert not Path("answers.csv").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_no_file_and_one_line(
+    model: Path, pictures, number: int, code: int, monkeypatch, capsys
+) -> None:
+    real = files.answer
+
+    def stopped(prediction):
+        os.kill(os.getpid(), number)
+        return real(prediction)
+
+    monkeypatch.setattr(files, "answer", stopped)
+    handler = signal.getsignal(number)
+    for suffix in files.SUFFIXES:
+        assert predict(model, "photos", "--out", f"answers{suffix}") == code
+        assert capsys.readouterr() == ("", f"stopped: answers{suffix} was not written\n")
+        assert not Path(f"answers{suffix}").exists()
+    assert signal.getsignal(number) is handler

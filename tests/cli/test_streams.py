@@ -39,10 +39,24 @@ def test_results_that_cannot_be_written_are_the_machines_matter() -> None:
     with open("/dev/full", "w") as full:
         done = striate("data", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 6
-    assert "No space left" in done.stderr
+    assert "No space left on device" in done.stderr
     assert "Exception ignored" not in done.stderr
     closed = subprocess.run(["bash", "-c", f"{sys.executable} -m striate.cli.entry data list >&- 2>&-"])
     assert closed.returncode == 0
+
+
+def test_answers_are_not_lost_in_silence(run: Path, photos: Path, tmp_path: Path) -> None:
+    """Where standard output is full or closed; a file of answers needs none."""
+    with open("/dev/full", "w") as full:
+        picture = photos / "dark" / "00.png"
+        done = striate("predict", run, picture, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (6, "error: No space left on device: standard output")
+    command = f"{sys.executable} -m striate.cli.entry predict {run} {photos}/dark/00.png"
+    done = subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 6
+    assert "standard output is closed" in done.stderr
+    assert subprocess.run(["bash", "-c", f"{command} --out {tmp_path}/a.csv >&-"]).returncode == 0
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
 
 def test_messages_that_cannot_be_written_stop_nothing(tmp_path: Path) -> None:

@@ -59,3 +59,13 @@ def test_unknown_name_like_nothing_gets_all_known():
 )
 def test_nearest_is_the_known_name_most_alike(name, expected):
     assert nearest(name, ["mnist", "cifar10", "digits"]) == expected
+
+
+def test_capitals_are_no_other_name_and_what_is_no_name_is_refused_alike():
+    assert nearest("ONNX", ["onnx", "torch"]) == "onnx"
+    with pytest.raises(SettingsError, match=r"unknown animal: --animal DOG\nfix: did you mean 'dog'\? Known: all, cat"):
+        animals().require("DOG", "--animal", also=("all",))
+    animals().require("all", also=("all",))
+    for name in (None, 3, ["cat"]):
+        with pytest.raises(SettingsError, match="unknown animal"):
+            animals()[name]

@@ -150,6 +150,8 @@ def test_pixels_of_another_form_are_refused(tmp_path: Path) -> None:
     spec = spec_of(crop=(16, 12))
     predictor = made(tmp_path / "m.safetensors", spec)
     assert predictor.predict_pixels(np.zeros((0, 16, 12, 3), np.uint8), []) == []
+    unnamed = predictor.predict_pixels(np.zeros((2, 16, 12, 3), np.uint8))
+    assert [prediction.name for prediction in unnamed] == ["picture 0", "picture 1"]
     for pixels, names in (
         (np.zeros((1, 16, 12, 3), np.float32), ["a"]),
         (np.zeros((1, 20, 20, 3), np.uint8), ["a"]),
@@ -325,6 +327,9 @@ def test_without_the_extra_onnx_runtime_is_left_out_by_name(loaded: LoadedModel,
 def test_an_engine_that_does_not_exist_is_refused_with_those_that_do(loaded: LoadedModel) -> None:
     with pytest.raises(SettingsError, match="onnx"):
         choose_engine(loaded, "onx")
+    for name in (None, 3, ["onnx"]):
+        with pytest.raises(SettingsError, match="Known: auto, bf16"):
+            choose_engine(loaded, name)
 
 
 def test_a_few_pictures_need_no_onnx_runtime(tmp_path: Path) -> None:

@@ -46,12 +46,18 @@ def command(
         from striate.cli.apart import picture_folders
         from striate.cli.output import print_json, stderr
         from striate.cli.reading import reading_shown
+        from striate.cli.stopping import stopping
+        from striate.core.paths import user_path
         from striate.data.sources.apart import require_apart
-        from striate.deploy.export.exporting import export
+        from striate.deploy.export.exporting import default_place, export
+        from striate.deploy.export.formats import FORMATS
 
+    source = user_path(run, "a run folder or a model file")
+    FORMATS.require(format, "--format")
+    place = default_place(source, FORMATS[format].suffix, int8) if out is None else user_path(out)
     if out is not None:
         require_apart(out, picture_folders(data, data_dir, [run]))
-    with reading_shown(stderr()):
+    with stopping(place), reading_shown(stderr()):
         made = export(run, format, out=out, data=data, part=part, data_dir=data_dir, any_size=any_size, int8=int8)
     for note in made.notes:
         stderr().print(f"note: {note}", markup=False)

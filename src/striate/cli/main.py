@@ -6,10 +6,12 @@ import os
 import sys
 import traceback
 import warnings
+from itertools import pairwise
 
 from cyclopts import App, CycloptsError
 
 from striate.core.errors import Interrupted, ResourceError, SettingsError, StriateError
+from striate.core.names import in_a_message
 from striate.core.paths import STDIN, to_type
 from striate.version import __version__
 
@@ -50,6 +52,7 @@ def main(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = _spell_out_resume([argument for argument in arguments if argument != "--debug"])
     try:
+        _require_values(arguments)
         arguments = _spell_out_stdin(arguments)
         result = app(
             arguments,
@@ -57,7 +60,7 @@ def main(arguments: list[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
-        sys.stdout.flush()
+        _write_out()
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
         verb = to_type("striate", *(error.command_chain or ()), "--help")
@@ -66,7 +69,8 @@ def main(arguments: list[str]) -> int:
     except StriateError as error:
         if debug:
             traceback.print_exc()
-        print(error if isinstance(error, Interrupted) else f"error: {error}", file=sys.stderr)
+        told = in_a_message(str(error))
+        print(told if isinstance(error, Interrupted) else f"error: {told}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         _abandon_stdout()
@@ -74,12 +78,12 @@ def main(arguments: list[str]) -> int:
     except OSError as error:  # what the system refuses is the machine's matter, wherever it comes up
         if debug:
             traceback.print_exc()
-        place = f": {error.filename}" if error.filename is not None else ""
+        where = "" if error.filename is None else f": {in_a_message(str(error.filename))}"
+        _abandon_stdout()
         print(
-            f"error: {error.strerror or error}{place}\nfix: check the path, its permissions and the free space",
+            f"error: {error.strerror or error}{where}\nfix: check the path, its permissions and the free space",
             file=sys.stderr,
         )
-        _abandon_stdout()
         return ResourceError.exit_code
     except MemoryError:
         print("error: out of memory\nfix: use smaller pictures or batches, or end other programs", file=sys.stderr)
@@ -102,6 +106,15 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _write_out() -> None:
+    """Write what is left in stdout's buffer; of an error it says where."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
 def _abandon_stdout() -> None:
     """Let what is left in stdout's buffer go: writing it at exit would fail a second time."""
     try:
@@ -110,9 +123,23 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _require_values(arguments: list[str]) -> None:
+    """Refuse an empty name, which would be the current folder's; for a table's column it says that there is none."""
+    for before, argument in pairwise(["", *arguments]):
+        option, equals, value = argument.partition("=")
+        if not option.startswith("--"):
+            option, equals, value = before, "", argument
+        if not value and (equals or not argument) and not option.endswith("-column"):
+            where = f"{option} ''" if option.startswith("-") else "''"
+            raise SettingsError("an empty name", where=where, fix="give a name; that of the current folder is .")
+
+
 def _spell_out_stdin(arguments: list[str]) -> list[str]:
     """Let `-` stand for standard input where it is read, once by `predict`; elsewhere it is a SettingsError."""
     count, predicts = arguments.count("-"), arguments[:1] == ["predict"]
+    if "--out=-" in arguments or ("--out", "-") in pairwise(arguments):
+        fix = "leave --out away for standard output" if predicts else "name a file"
+        raise SettingsError("not a file's name", where="--out -", fix=fix)
     if count > predicts:
         raise SettingsError(
             "standard input is read once" if predicts else "nothing is read from standard input",

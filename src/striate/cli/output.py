@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -109,7 +110,7 @@ def require_free(path: Path, suffixes: tuple[str, ...], pictures: Iterable[Path]
     """
     if path.suffix.lower() not in suffixes:
         raise SettingsError("not a name for this kind of file", where=path, fix=f"end it in {' or '.join(suffixes)}")
-    if file_status(path, SettingsError) is not None:
+    if file_status(path, SettingsError) is not None or os.path.islink(path):  # of a link that leads nowhere, too
         raise SettingsError("file exists", where=path, fix="remove it or give another name")
     if not path.parent.is_dir():
         raise SettingsError("no such folder", where=path.parent, fix="make it first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +17,8 @@ from cyclopts import Parameter
 
 from striate.cli.imports import importing
 from striate.cli.whole_number import whole_number
-from striate.core.errors import DataError, SettingsError
+from striate.core.errors import DataError, ResourceError, SettingsError
+from striate.core.names import in_a_cell, in_a_message, in_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 MAX_DRAWN = 64
 DONT_KNOW, UNLIKE = "don't know", "unlike the training pictures"
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def command(
@@ -70,15 +71,19 @@ def command(
     enough for the threshold that was trained with, the class is "don't know". A last cell says of a picture that it
     looks unlike the training pictures.
 
-    A tab, line break or backslash in a name is written \t, \n, \r or \\. Pictures that cannot be used and folders
-    without pictures are named on stderr, and the exit code is then 3.
+    A tab, line break or backslash in a name is written \t, \n, \r or \\, another control character or a byte that is
+    not UTF-8 like \x1b. Pictures that cannot be used and folders without pictures are named on stderr, and the exit
+    code is then 3.
     """
     _require_consistent(top, out, json)
+    if out is None and sys.__stdout__ is None:
+        raise ResourceError("standard output is closed", fix="open it, or let --out FILE take the answers")
     with importing():
         from striate.cli.apart import picture_folders
         from striate.cli.inputs import given_inputs, repeated
         from striate.cli.output import FIGURE_SUFFIXES, require_free, stderr
         from striate.cli.reading import reading_shown
+        from striate.cli.stopping import stopping
         from striate.data.audit.finding import of
         from striate.data.reading import Reading
         from striate.data.sources.scan import ignored_summary
@@ -91,31 +96,35 @@ def command(
             require_free(file, suffixes, [*given, *picture_folders(None, None, [run])])
             require_writer(file)
     console = stderr()
-    predictor = load(run, device)
-    if top is not None and top > len(predictor.classes):
-        console.print(f"note: --top {top}: all {of(len(predictor.classes), 'class')} are shown", markup=False)
-    failed = count = 0
+    if engine not in ("auto", "torch"):
+        from striate.deploy.engine.race import require_engine
 
-    def refuse(error: DataError) -> None:
-        nonlocal failed
-        failed += 1
-        console.print(f"error: {error}", markup=False)
-
+        require_engine(engine)
+    count = odd = 0
+    failed = Counter[str]()
     ignored: list[tuple[str, str]] = []
-    pictures = list(given_inputs(images, refuse, ignored))
-    if several := repeated(pictures):
-        console.print(f"note: {of(several, 'picture')} given more than once, and answered each time", markup=False)
-    predictor = _with_engine(predictor, engine, len(pictures), console)
     drawn: list[tuple[Given, Prediction]] = []
     done = Reading()
+
+    def refuse(error: DataError, what: str = "picture") -> None:
+        failed[what] += 1
+        console.print(f"error: {in_a_message(str(error))}", markup=False)
+
     with ExitStack() as open_:
+        if out is not None:
+            open_.enter_context(stopping(out))
+        predictor = load(run, device)
+        if top is not None and top > len(predictor.classes):
+            console.print(f"note: --top {top}: all {of(len(predictor.classes), 'class')} are shown", markup=False)
+        pictures = list(given_inputs(images, refuse, partial(refuse, what="source"), ignored))
+        if several := repeated(pictures):
+            console.print(f"note: {of(several, 'picture')} given more than once, and answered each time", markup=False)
+        predictor = _with_engine(predictor, engine, len(pictures), console)
         # lines on a terminal show how far it is by themselves
         if out is not None or not sys.stdout.isatty():
             open_.enter_context(done.decoding(len(pictures)))
             open_.enter_context(reading_shown(console, done, "classified"))
-        write: Callable[[Prediction], None] = partial(
-            _print, top=top, json=json, multi_label=predictor.spec.multi_label
-        )
+        write: Callable[[Prediction], None] = partial(_print, top=top, json=json)
         if out is not None:
             write = open_.enter_context(prediction_file(out, predictor)).write
         for picture, outcome in _outcomes(predictor, pictures):
@@ -124,16 +133,22 @@ def command(
                 refuse(picture.told(outcome))
                 continue
             count += 1
+            odd += in_utf8(outcome.name) != outcome.name
             if figure is not None and count <= MAX_DRAWN:
                 drawn.append((picture, outcome))
             write(outcome)
     for note in ignored_summary(ignored):
         console.print(f"note: {note}", markup=False)
-    if failed and failed + count > 1:
-        told = f"{of(count, 'picture')} classified, {failed:,} not"
+    if odd and (json or out is not None):
+        what = "such bytes are written like \\xff, and backslashes doubled: no file is found by that"
+        console.print(f"note: {of(odd, 'name')} not in UTF-8: {what}", markup=False)
+    if failed and failed.total() + count > 1:
+        told = f"{of(count, 'picture')} classified, {failed['picture']:,} not"
+        if failed["source"]:
+            told += f"; {of(failed['source'], 'source')} of pictures that cannot be used"
         console.print(f"note: {told}: exit code {DataError.exit_code}", markup=False)
     if out is not None:
-        console.print(f"answers    {out}", markup=False)
+        console.print(f"answers    {out}" if count else f"note: no answers: {out} is not written", markup=False)
     if figure is not None:
         _draw(predictor, drawn, count, figure)
         console.print(f"figure     {figure}", markup=False)
@@ -142,7 +157,7 @@ def command(
 
 def _require_consistent(top: int | None, out: Path | None, json: bool) -> None:
     if top is not None and top < 1:
-        raise SettingsError(f"--top {top}: 1 or more", where="--top", fix="leave it out")
+        raise SettingsError("1 or more", where=f"--top {top}", fix="leave it out")
     if out is not None and (json or top is not None):
         option = "--json" if json else "--top"
         what = "lines on stdout, and with --out there are none"
@@ -178,18 +193,21 @@ def _outcomes(predictor: Predictor, given: list[Given]) -> Iterator[tuple[Given,
                 yield one, replace(outcome, name=one.name)
 
 
-def _print(prediction: Prediction, top: int | None, json: bool, multi_label: bool) -> None:
+def _print(prediction: Prediction, top: int | None, json: bool) -> None:
     """Write a picture's line to stdout."""
     from striate.cli.output import print_json
+    from striate.deploy.prediction_file import as_json
 
-    if json:
-        said = {"classes": prediction.labels} if multi_label else {"class": prediction.label}
-        values = {"path": prediction.name, **said, **_certainty(prediction)}
-        print_json({**values, "probabilities": prediction.probabilities})
-    else:
-        answer = _top(prediction, top) if top else _answer(prediction)
-        cells = [prediction.name, *answer, *_remarks(prediction, top)]
-        print("\t".join(cell.translate(_ESCAPES) for cell in cells))
+    try:
+        if json:
+            print_json(as_json(prediction))
+        else:
+            answer = _top(prediction, top) if top else _answer(prediction)
+            cells = [prediction.name, *answer, *_remarks(prediction, top)]
+            print("\t".join(map(in_a_cell, cells)))
+    except OSError as error:  # of which the system does not say where
+        error.filename = "standard output"
+        raise
 
 
 def _answer(prediction: Prediction) -> tuple[str, str]:
@@ -205,14 +223,6 @@ def _remarks(prediction: Prediction, top: int | None) -> list[str]:
     """Return what is to be said of an answer beside it; nothing of most."""
     rejected = [DONT_KNOW] if top and not prediction.accepted else []
     return [*rejected, *([UNLIKE] if prediction.unknown else [])]
-
-
-def _certainty(prediction: Prediction) -> dict[str, bool | float | None]:
-    return {
-        "accepted": prediction.accepted,
-        "unknown": prediction.unknown,
-        "unknown_score": prediction.unknown_score,
-    }
 
 
 def _top(prediction: Prediction, count: int) -> list[str]:

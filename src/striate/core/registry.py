@@ -12,9 +12,10 @@ T = TypeVar("T")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name most like `name`, or None where nothing is alike."""
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    """Return the known name most like `name`, capitals or not, or None where nothing is alike."""
+    by_letters = {one.casefold(): one for one in known}
+    matches = get_close_matches(name.casefold(), list(by_letters), n=1, cutoff=0.5)
+    return by_letters[matches[0]] if matches else None
 
 
 class Registry(Generic[T]):
@@ -41,13 +42,24 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         """Return the entry; SettingsError with the nearest name where there is none."""
-        if name not in self._entries:
-            guess = nearest(name, self._entries)
-            hint = f"did you mean '{guess}'? " if guess else ""
-            raise SettingsError(
-                f"unknown {self.kind}", where=name, fix=f"{hint}Known: {', '.join(sorted(self._entries))}"
-            )
+        self.require(name)
         return self._entries[name]
+
+    def require(self, name: object, option: str = "", also: tuple[str, ...] = ()) -> None:
+        """Refuse a name under which there is nothing: SettingsError with the nearest one.
+
+        Args:
+            name: What was given.
+            option: Where, for the message: '--engine'.
+            also: What else may be given.
+        """
+        known = sorted([*self._entries, *also])
+        if isinstance(name, str) and name in known:
+            return
+        guess = nearest(name, known) if isinstance(name, str) else None
+        hint = f"did you mean '{guess}'? " if guess else ""
+        where = f"{option} {name}".strip()
+        raise SettingsError(f"unknown {self.kind}", where=where, fix=f"{hint}Known: {', '.join(known)}")
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

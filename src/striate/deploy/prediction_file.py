@@ -1,8 +1,9 @@
 """Predictions in a file: CSV, JSON lines or Parquet, written as they come, and there as a whole or not at all.
 
 `label` is the network's answer, accepted or not; of networks of any number of classes it is all of them with '|'
-between. `unknown` and `unknown_score` hold nothing where they are not told. Probabilities, calibrated where the network
-is, have the nine digits that make a float32 again.
+between, and `probability` is that of all of them together being right. `unknown` and `unknown_score` hold nothing where
+they are not told. Probabilities, calibrated where the network is, have the nine digits that make a float32 again. All
+is UTF-8: of names that are not, `core/names.in_utf8` says how they stand there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from striate.core.errors import ResourceError, SettingsError
+from striate.core.names import in_utf8
 from striate.data.dataset import SEPARATOR
 from striate.deploy.predictor import Prediction, Predictor
-from striate.runs.atomic import new_file
+from striate.runs.atomic import new_file, remedy
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 COLUMNS = ("path", "label", "probability", "accepted", "unknown", "unknown_score")
@@ -38,29 +40,20 @@ class Writer(ABC):
     def __init__(self, file: BinaryIO, predictor: Predictor) -> None:
         self.file = file
         self.classes = predictor.classes
-        self.multi_label = predictor.spec.multi_label
-        self.tells_unknown = predictor.detector is not None
+        self.count = 0
 
-    @abstractmethod
     def write(self, prediction: Prediction) -> None:
         """Write one prediction."""
+        self.count += 1
+        self.add(prediction)
+
+    @abstractmethod
+    def add(self, prediction: Prediction) -> None:
+        """Write what one prediction says."""
 
     @abstractmethod
     def finish(self) -> None:
         """Write what is still held."""
-
-    def row(self, prediction: Prediction) -> list[Any]:
-        """Return a prediction's values under `COLUMNS`."""
-        unknown = prediction.unknown if self.tells_unknown else None
-        label = SEPARATOR.join(prediction.labels) if self.multi_label else prediction.label
-        return [
-            prediction.name,
-            label,
-            prediction.probability,
-            prediction.accepted,
-            unknown,
-            prediction.unknown_score,
-        ]
 
 
 class _Csv(Writer):
@@ -68,12 +61,12 @@ class _Csv(Writer):
 
     def __init__(self, file: BinaryIO, predictor: Predictor) -> None:
         super().__init__(file, predictor)
-        self.text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+        self.text = io.TextIOWrapper(file, "utf-8", newline="")
         self.rows = csv.writer(self.text)
         self.rows.writerow([*COLUMNS, *map(column_of, self.classes)])
 
-    def write(self, prediction: Prediction) -> None:
-        self.rows.writerow(map(_cell, [*self.row(prediction), *prediction.probabilities.values()]))
+    def add(self, prediction: Prediction) -> None:
+        self.rows.writerow(map(_cell, [*answer(prediction).values(), *prediction.probabilities.values()]))
 
     def finish(self) -> None:
         self.text.flush()
@@ -83,12 +76,8 @@ class _Csv(Writer):
 class _JsonLines(Writer):
     """An object for each picture, with its classes' probabilities in an object of their own."""
 
-    def write(self, prediction: Prediction) -> None:
-        told = dict(zip(COLUMNS, map(_short, self.row(prediction)), strict=True))
-        if self.multi_label:
-            told["label"] = list(prediction.labels)
-        told["probabilities"] = {name: _short(value) for name, value in prediction.probabilities.items()}
-        self.file.write(json.dumps(told).encode() + b"\n")
+    def add(self, prediction: Prediction) -> None:
+        self.file.write(json.dumps(as_json(prediction), ensure_ascii=False).encode() + b"\n")
 
     def finish(self) -> None:
         self.file.flush()
@@ -109,10 +98,8 @@ class _Parquet(Writer):
         self.writer = parquet.ParquetWriter(file, self.schema)
         self.held: list[list[Any]] = []
 
-    def write(self, prediction: Prediction) -> None:
-        name, *rest = self.row(prediction)
-        readable = name.encode("utf-8", "backslashreplace").decode()  # bytes that are no text
-        self.held.append([readable, *rest, *prediction.probabilities.values()])
+    def add(self, prediction: Prediction) -> None:
+        self.held.append([*answer(prediction).values(), *prediction.probabilities.values()])
         if len(self.held) == ROWS:
             self._write_held()
 
@@ -133,6 +120,28 @@ class _Parquet(Writer):
 
 
 _WRITERS: dict[str, type[Writer]] = {".csv": _Csv, ".jsonl": _JsonLines, ".parquet": _Parquet}
+
+
+def answer(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction's values under `COLUMNS`."""
+    unknown = None if prediction.unknown_score is None else prediction.unknown
+    values = (
+        in_utf8(prediction.name),
+        SEPARATOR.join(prediction.labels),
+        prediction.confidence,
+        prediction.accepted,
+        unknown,
+        prediction.unknown_score,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def as_json(prediction: Prediction) -> dict[str, Any]:
+    """Return what is said of a picture in JSON: path, label, labels and so on, as the server says it."""
+    told = {key: _short(value) for key, value in answer(prediction).items()}
+    probabilities = {name: _short(value) for name, value in prediction.probabilities.items()}
+    path, label = told.pop("path"), told.pop("label")
+    return {"path": path, "label": label, "labels": prediction.labels, **told, "probabilities": probabilities}
 
 
 def column_of(name: str) -> str:
@@ -162,9 +171,13 @@ def require_writer(path: Path) -> None:
         )
 
 
+class _EmptyError(Exception):
+    """Nothing was written into a file."""
+
+
 @contextmanager
 def prediction_file(path: Path, predictor: Predictor) -> Iterator[Writer]:
-    """Give what writes predictions into a new file of the kind that its suffix says.
+    """Give what writes predictions into a new file of the kind that its suffix says; where none comes, no file is left.
 
     Raises:
         SettingsError: There is a file of that name by the time it is whole.
@@ -178,8 +191,13 @@ def prediction_file(path: Path, predictor: Predictor) -> Iterator[Writer]:
                 yield writer
             finally:
                 writer.finish()  # also of what is given up, while its file is open
+            if not writer.count:
+                raise _EmptyError
+    except _EmptyError:
+        return
     except FileExistsError:
         raise SettingsError("file exists by now", where=path, fix="repeat the command with another name") from None
     except OSError as error:
         reason = f"cannot be written ({error.strerror or error})"
-        raise ResourceError(reason, where=path, fix="check the folder, its permissions and the free space") from None
+        fix = remedy(error.errno, other="check the folder, its permissions and the free space")
+        raise ResourceError(reason, where=path, fix=fix) from None

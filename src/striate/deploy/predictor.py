@@ -44,6 +44,8 @@ class Prediction:
         probabilities: {class: probability}, in the network's class order.
         labels: The classes that it is of: the most probable, or, of a multi-label network, those of probability
             0.5 or more, which may be none.
+        confidence: The probability that `labels` is right as a whole: `probability`, but for multi-label networks, of
+            which it is the product over all classes of their being in it or not.
         accepted: Whether the answer is probable enough, of the whole set of classes in a multi-label network; always
             where no threshold was set. Where it is not, the network is better said not to know.
         unknown: Whether the picture looks unlike all that the network was trained on; False where that is not told.
@@ -56,6 +58,7 @@ class Prediction:
     probability: float
     probabilities: dict[str, float]
     labels: tuple[str, ...]
+    confidence: float
     accepted: bool = True
     unknown: bool = False
     unknown_score: float | None = None
@@ -145,12 +148,12 @@ class Predictor:
         logits, scores = logits_and_scores(self.engine, inputs, self.spec, self.detector)
         return logits, None if scores is None else scores.cpu()
 
-    def predict_pixels(self, pixels: Pixels, names: Sequence[str]) -> list[Prediction]:
+    def predict_pixels(self, pixels: Pixels, names: Sequence[str] | None = None) -> list[Prediction]:
         """Return one prediction per picture of pixels that are as the network wants them (`pixels`).
 
         Args:
             pixels: uint8, N H W C, of the size that the network sees.
-            names: What to call them.
+            names: What to call them; 'picture 0' and so on by default.
 
         Raises:
             DataError: Other pixels, or another number of names.
@@ -163,6 +166,8 @@ class Predictor:
                 where=f"{getattr(pixels, 'dtype', type(pixels).__name__)} {tuple(shape)}",
                 fix="give what predictor.pixels(picture) returns, stacked; or pictures to predictor.predict",
             )
+        if names is None:
+            names = [f"picture {number}" for number in range(len(pixels))]
         if len(names) != len(pixels):
             raise DataError(f"{len(names):,} names for {len(pixels):,} pictures", fix="give a name to each picture")
         return self._predictions(names, self._normalized(pixels)) if len(pixels) else []
@@ -217,7 +222,9 @@ class Predictor:
         logits, scores = self._logits_and_scores(inputs)
         rule, multi_label = self.calibration, self.spec.multi_label
         probabilities, answers = to_probabilities(rule.apply(logits), multi_label), decide(logits, multi_label)
-        accepted = rule.accepts(confidence(probabilities, answers)).tolist()
+        sure = confidence(probabilities, answers)
+        accepted = rule.accepts(sure).tolist()
+        certain = sure.tolist()
         best = logits.argmax(1)  # of the logits, as rounded probabilities may be equal
         sets = (answers if multi_label else F.one_hot(best, len(self.classes)) == 1).tolist()
         unlike = None if scores is None else list(zip(rule.is_unknown(scores).tolist(), scores.tolist(), strict=True))
@@ -228,6 +235,7 @@ class Predictor:
                 probability=row[label],
                 probabilities=dict(zip(self.classes, row, strict=True)),
                 labels=tuple(compress(self.classes, sets[number])),
+                confidence=certain[number],
                 accepted=accepted[number],
                 unknown=unlike is not None and unlike[number][0],
                 unknown_score=None if unlike is None else unlike[number][1],

@@ -14,8 +14,23 @@ from typing import BinaryIO
 
 from striate.core.errors import ResourceError
 
-_FREE = "free some space and repeat the command; a run goes on with  striate train --resume"
-_REMEDY = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE, errno.ENAMETOOLONG: "use a shorter path"}
+AGAIN = "free some space and repeat the command"
+GO_ON = f"{AGAIN}; a run goes on with  striate train --resume"
+
+
+def remedy(number: int | None, full: str = AGAIN, other: str = "check the path and its permissions") -> str:
+    """Return what to do about an error of the disk.
+
+    Args:
+        number: The system's, errno.
+        full: What to do where the disk is full.
+        other: What to do about all else.
+    """
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return full
+    if number == errno.EFBIG:
+        return "a limit on the size of files is set here: raise it (ulimit -f unlimited), and repeat the command"
+    return "use a shorter path" if number == errno.ENAMETOOLONG else other
 
 
 def sync_directory(folder: Path) -> None:
@@ -35,10 +50,10 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` in place of the file at `path`, all at once."""
+def replace_file(path: Path, data: bytes, full: str = GO_ON) -> None:
+    """Put `data` in place of the file at `path`, all at once; `full` is what to do where the disk is full."""
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    with naming_disk_errors(path, len(data)):
+    with naming_disk_errors(path, len(data), full):
         try:
             write_durably(temporary, data)
             os.replace(temporary, path)
@@ -83,7 +98,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def naming_disk_errors(path: Path, needed: int) -> Iterator[None]:
+def naming_disk_errors(path: Path, needed: int, full: str = GO_ON) -> Iterator[None]:
     """Turn an error of the disk into a ResourceError that names the place, the need and what is free."""
     try:
         yield
@@ -97,5 +112,5 @@ def naming_disk_errors(path: Path, needed: int) -> Iterator[None]:
         raise ResourceError(
             f"cannot write {needed:,} bytes ({error.strerror}{free})",
             where=path,
-            fix=_REMEDY.get(error.errno or 0, "check the path and its permissions"),
+            fix=remedy(error.errno, full),
         ) from None

@@ -18,12 +18,12 @@ CLOSE = 1e-6
 
 def same(told: dict, prediction) -> None:
     wanted = asdict(prediction)
-    assert told["label"] == wanted["label"]
+    assert told["label"] == "|".join(wanted["labels"])
     assert tuple(told["labels"]) == wanted["labels"]
     assert list(told["probabilities"]) == list(wanted["probabilities"])
     for name, value in wanted["probabilities"].items():
         assert told["probabilities"][name] == pytest.approx(value, abs=CLOSE)
-    assert told["probability"] == pytest.approx(wanted["probability"], abs=CLOSE)
+    assert told["probability"] == pytest.approx(wanted["confidence"], abs=CLOSE)
     assert (told["accepted"], told["unknown"]) == (wanted["accepted"], wanted["unknown"])
     assert told["unknown_score"] == pytest.approx(wanted["unknown_score"])
 

@@ -73,9 +73,14 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     return Columns(path, label, split, group)
 
 
+def is_path_column(name: str) -> bool:
+    """Return whether a column of this name usually names the pictures' files."""
+    return _plain(name) in USUAL["path"]
+
+
 def path_column(table: Table) -> int:
     """Return the place of the column that names the pictures' files; DataError where there is none, or several."""
-    found = [place for place, name in enumerate(table.header) if _plain(name) in USUAL["path"]]
+    found = [place for place, name in enumerate(table.header) if is_path_column(name)]
     if len(found) == 1:
         return found[0]
     usual = ", ".join(f"'{name}'" for name in USUAL["path"])

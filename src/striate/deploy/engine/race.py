@@ -103,6 +103,7 @@ def choose_engine(loaded: LoadedModel, name: str = AUTO, sizes: Sequence[int] = 
             answers.
     """
     began = clock.now()
+    require_engine(name)
     judge = _Judge(loaded)
     if name != AUTO:
         engine, difference = judge.fit(name)
@@ -121,6 +122,11 @@ def choose_engine(loaded: LoadedModel, name: str = AUTO, sizes: Sequence[int] = 
     record = _Record(chosen=best.name, runners=runners)
     keep(key, record.model_dump_json().encode())
     return Race(engines[best.name], runners, False, clock.now() - began)
+
+
+def require_engine(name: object) -> None:
+    """Refuse what is no engine's name, nor 'auto': SettingsError."""
+    ENGINES.require(name, "--engine", also=(AUTO,))
 
 
 def told(race: Race) -> str:

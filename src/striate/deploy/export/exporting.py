@@ -14,8 +14,8 @@ import torch
 from pydantic import JsonValue
 
 from striate.core.device import describe_machine
-from striate.core.errors import SettingsError
-from striate.core.paths import file_status, user_path
+from striate.core.errors import ModelFileError, SettingsError
+from striate.core.paths import file_status, is_there, user_path
 from striate.deploy.export import int8 as eight_bits
 from striate.deploy.export.files import require_place, vectors_place, write_files
 from striate.deploy.export.formats import FORMATS, Format, Run
@@ -27,6 +27,7 @@ from striate.deploy.export.sample import Sample, take_sample
 from striate.deploy.export.vectors import COUNT, make_vectors
 from striate.deploy.onnx_bytes import NEEDED, missing_packages
 from striate.deploy.predictor import Predictor
+from striate.runs.config import NAME as CONFIG
 from striate.runs.model_file import NAME as MODEL
 from striate.runs.model_file import load_model
 
@@ -94,7 +95,7 @@ def export(
     """Write a run's network as one file from pixels to answers, proven on real pictures.
 
     Args:
-        path: A run folder or a model file.
+        path: A run folder or a model file; of a run's own the run.
         format: 'onnx', 'torchscript' or 'pt2'.
         out: The file; by default 'model' with the format's suffix, beside the model file.
         data: The pictures of the proof: a data set by name, a folder or a table; the run's own by default.
@@ -110,6 +111,9 @@ def export(
         ResourceError: It cannot be written, or takes more than the 2 GiB that an ONNX file holds.
     """
     source = user_path(path, "a run folder or a model file")
+    if source.name == MODEL and is_there(source.parent / CONFIG):
+        source = source.parent  # whose pictures prove it
+    FORMATS.require(format, "--format")
     kind = FORMATS[format]
     if int8 and format != "onnx":
         raise SettingsError("only ONNX files are quantised", where=f"--int8 --format {format}", fix="--format onnx")
@@ -153,7 +157,7 @@ def export(
 
 def default_place(source: Path, suffix: str, int8: bool) -> Path:
     """Return where a run's or model file's export goes, beside its model file and named like it."""
-    status = file_status(source, SettingsError)
+    status = file_status(source, ModelFileError)
     file = source / MODEL if status is not None and stat.S_ISDIR(status.st_mode) else source
     return file.with_name(f"{file.stem}{'-int8' if int8 else ''}{suffix}")
 

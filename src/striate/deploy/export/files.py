@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from striate.core.errors import SettingsError
-from striate.runs.atomic import naming_disk_errors, replace_file
+from striate.runs.atomic import AGAIN, naming_disk_errors, replace_file
 
 
 def proof_place(place: Path) -> Path:
@@ -48,10 +48,10 @@ def write_files(place: Path, content: bytes, proof: Mapping[str, JsonValue], vec
     beside = {proof_place(place): _json(proof), vectors_place(place): _json(vectors)}
     try:
         for file, data in beside.items():
-            replace_file(file, data)
-        replace_file(place, content)
+            replace_file(file, data, AGAIN)
+        replace_file(place, content, AGAIN)
     except BaseException:
-        with naming_disk_errors(place, 0):
+        with naming_disk_errors(place, 0, AGAIN):
             for file in beside:
                 file.unlink(missing_ok=True)
         raise

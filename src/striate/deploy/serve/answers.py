@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from striate.data.dataset import SEPARATOR
 from striate.deploy.predictor import Prediction
 
 SHOWN = 100  # letters of a file name
@@ -83,9 +84,9 @@ def prediction_json(prediction: Prediction, top: int | None) -> str:
         return json.dumps(
             {
                 "name": prediction.name,
-                "label": prediction.label,
+                "label": SEPARATOR.join(prediction.labels),
                 "labels": prediction.labels,
-                "probability": prediction.probability,
+                "probability": prediction.confidence,
                 "probabilities": probabilities,
                 "accepted": prediction.accepted,
                 "unknown": prediction.unknown,

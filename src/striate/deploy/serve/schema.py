@@ -26,9 +26,9 @@ class Answered(BaseModel):
     """What the network says of a picture."""
 
     name: str = Field(description="The file's name as sent, shortened; 'picture 0' where it has none")
-    label: str = Field(description="The most probable class")
+    label: str = Field(description="The class that it is of, or all of them with '|' between")
     labels: list[str] = Field(description="All classes that it is of")
-    probability: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1, description="That label is right, as a whole")
     probabilities: dict[str, float]
     accepted: bool = Field(description="Whether the answer is probable enough to be relied on")
     unknown: bool = Field(description="Whether the picture looks unlike the training pictures")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +32,15 @@ def _command(run: Annotated[Path, Parameter(help="A run folder or a model file."
     with importing():
         from striate.deploy.serve.lifecycle import serve
 
-    serve(run, chosen, lambda url: print(f"serving on {url}", flush=True))
+    serve(run, chosen, _tell)
+
+
+def _tell(url: str) -> None:
+    """Say where; whoever cannot be told finds it in the log."""
+    try:
+        print(f"serving on {url}", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the end
 
 
 command = partial(with_settings, kind=ServeSettings)(_command)

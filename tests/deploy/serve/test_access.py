@@ -9,7 +9,7 @@ import pytest
 from striate.core.errors import SettingsError
 from striate.deploy.serve.access import Access, is_loopback
 from striate.deploy.serve.answers import Refusal
-from striate.deploy.serve.listening import VARIABLE, read_token
+from striate.deploy.serve.listening import VARIABLE, read_token, require_names
 from striate.deploy.serve.settings import ServeSettings
 
 from .house import png
@@ -26,6 +26,12 @@ def test_s21_listening_beyond_this_machine_takes_a_token(host, monkeypatch):
     assert read_token(ServeSettings(host=host, insecure=True)) is None
     monkeypatch.setenv(VARIABLE, TOKEN)
     assert read_token(ServeSettings(host=host)) == TOKEN
+
+
+@pytest.mark.parametrize("name", ["http://x", "a b", "model.example.org:80", "x/y", ""])
+def test_names_that_no_host_header_can_have_are_refused(name):
+    with pytest.raises(SettingsError, match="a name alone"):
+        require_names(("*", "localhost", "[::1]", "model.example.org", name))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])

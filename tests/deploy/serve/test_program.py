@@ -169,6 +169,7 @@ def test_s19_what_cannot_be_served_is_told_before_anything_listens(model_file, t
             ([good, "--queue", "0"], 2, "queue"),
             ([good, "--batch-wait", "nan"], 2, "batch_wait"),
             ([good, "--quue", "5"], 2, "--quue"),
+            ([good, "--allowed-host", "http://x", "--port", "0"], 2, "--allowed-host http://x"),
         ]:
             assert main(["serve", *arguments]) == code, arguments
             out, err = capsys.readouterr()

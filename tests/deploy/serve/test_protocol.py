@@ -22,7 +22,7 @@ def good(house) -> bool:
         ("GET", "/predict", 405),
         ("PUT", "/predict", 405),
         ("POST", "/live", 405),
-        ("HEAD", "/live", 405),
+        ("HEAD", "/predict", 405),
         ("OPTIONS", "/predict", 405),
         ("GET", "/", 404),
         ("GET", "/docs", 404),
@@ -60,6 +60,25 @@ def test_s09_s27_only_the_routes_there_are_answer(house, method, target, status)
         assert told["request_id"] == answer.headers["x-request-id"]
     if status == 405:
         assert answer.headers["allow"] in ("POST", "GET")
+
+
+@pytest.mark.parametrize("target", ["/live", "/ready", "/info"])
+def test_a_head_is_that_of_get_without_its_body(house, target):
+    asked, told = (house.send(request(method=method, target=target)) for method in ("HEAD", "GET"))
+    assert (asked.status, asked.body) == (told.status, b"") == (200, b"")
+    assert asked.headers["content-length"] == str(len(told.body))
+    two = request(method="HEAD", target=target) + request(method="GET", target="/live")
+    assert b"live" in house.run(_second(house, two))
+
+
+async def _second(house, requests: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    try:
+        writer.write(requests)
+        await read_answer(reader, without_body=True)
+        return (await read_answer(reader)).body
+    finally:
+        writer.close()
 
 
 def test_s09_the_host_decides_nothing_but_whether_it_is_ours(house):

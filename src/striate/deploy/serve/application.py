@@ -110,7 +110,7 @@ def _top(query: bytes, classes: int) -> int | None:
     name, _, value = query.partition(b"=")
     if name != b"top" or not value.isdigit() or len(value) > 9 or not 1 <= int(value) <= classes:
         message = "the only query is top=K"
-        raise Refusal(400, "wrong_query", message, f"K is a whole number from 1 to {classes}")
+        raise Refusal(400, "wrong_query", message, f"/predict?top=K, with K a whole number from 1 to {classes}")
     return int(value)
 
 

@@ -107,7 +107,8 @@ class Front:
             if path == "/predict" and scope["method"] == "POST":
                 await send_json(answer, 200, await self._predict(exchange, scope["query_string"], receive))
             else:
-                await self._app(scope, receive, answer)
+                asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # the body is not sent
+                await self._app(asked, receive, answer)
         except Refusal as refusal:
             await send_refusal(answer, refusal, request_id)
         except ConnectionError:  # nobody there to be told

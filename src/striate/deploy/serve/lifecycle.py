@@ -19,7 +19,7 @@ from striate.deploy.serve.access import Access
 from striate.deploy.serve.answers import Refusal
 from striate.deploy.serve.application import application
 from striate.deploy.serve.listener import Listener
-from striate.deploy.serve.listening import address_of, bind, listening_error, read_token
+from striate.deploy.serve.listening import address_of, bind, listening_error, read_token, require_names
 from striate.deploy.serve.logs import Handler, Log
 from striate.deploy.serve.model import Served, load_served
 from striate.deploy.serve.service import Service
@@ -41,6 +41,7 @@ def serve(run: Path, settings: ServeSettings, started: Callable[[str], None]) ->
         ModelFileError: The model cannot be used.
         ResourceError: The port is in use.
     """
+    require_names(settings.allowed_host)
     token = read_token(settings)
     with bind(settings.host, settings.port) as bound:
         threads = torch.get_num_threads()  # as the user has it: a light network is given one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from striate.deploy.serve.settings import ServeSettings
 
 VARIABLE = "STRIATE_TOKEN"
 SHORTEST_TOKEN = 16
+NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+
+
+def require_names(allowed: tuple[str, ...]) -> None:
+    """Refuse names that no Host header can have: SettingsError."""
+    wrong = [name for name in allowed if name != "*" and not NAME.fullmatch(name)]
+    if wrong:
+        fix = "a name alone, as in model.example.org: no scheme, port, path or space"
+        raise SettingsError("not a name that a server can be called by", where=f"--allowed-host {wrong[0]}", fix=fix)
 
 
 def read_token(settings: ServeSettings) -> str | None:

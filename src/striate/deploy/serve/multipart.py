@@ -29,7 +29,8 @@ def files(body: bytes, content_type: str, most: int) -> list[tuple[str, bytes]]:
     mark = b"\r\n--" + boundary
     whole = b"\r\n" + body
     if whole.count(mark) > most + 1:
-        raise Refusal(413, "too_many_pictures", f"more than {most} parts", "send fewer pictures at a time")
+        fix = "send fewer at a time: the server's --queue is the limit"
+        raise Refusal(413, "too_many_pictures", f"more than {most} pictures", fix)
     preamble, *parts = whole.split(mark)
     if not parts or len(preamble) > MOST_PREAMBLE:
         raise _malformed("the boundary does not stand where the parts begin")

@@ -27,7 +27,7 @@ class ServeSettings(Settings):
         (), description="Name of the server in the Host header, beside its own addresses; '*': any. May be repeated"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-    engine: str = Field("auto", description="auto: the fastest here with the same answers; torch, onnx or bf16")
+    engine: str = Field("auto", description="auto: the fastest here with the same answers; torch, folded, onnx or bf16")
     batch_size: int | None = Field(
         None, ge=1, le=4096, description="Pictures computed at once, at most; off: 32, of a heavy network on a CPU 8"
     )

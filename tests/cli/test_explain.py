@@ -207,7 +207,7 @@ def test_pictures_that_no_chapter_looks_at_are_told(own_run, photos, capsys):
     ("only", "told"),
     [
         ([], "no chapter is named"),
-        ([""], "no chapter is named"),
+        ([""], "an empty name: --only"),
         (["saliency", "pics/digit.png"], "explain RUN pics/digit.png --only saliency"),
     ],
 )

@@ -47,7 +47,9 @@ from benchmarks.contest import (
     say,
     times,
 )
-from benchmarks.serving.client import Account, Verdict, run_load
+from benchmarks.serving.account import Account, Verdict
+from benchmarks.serving.client import Load
+from benchmarks.serving.client import run as in_event_loop
 from benchmarks.serving.pictures import encoded_pictures, questions_about
 from benchmarks.serving.questions import Question
 from benchmarks.serving.server import Server
@@ -150,7 +152,7 @@ def start(variant: Variant, run: Path, ready: Question) -> Server:
 def ask(name: str, server: Server, questions: Sequence[Question], clients: int, seconds: float) -> Outcome:
     """Ask in a closed loop; SystemExit where an answer is not right."""
     before = server.processor()
-    account = run_load(server.port, questions, clients, seconds)
+    account = in_event_loop(Load(server.port, questions, clients, seconds).run())
     used = server.processor() - before
     if account.counts.keys() != {Verdict.RIGHT}:
         raise SystemExit(
@@ -171,7 +173,9 @@ def measure(
 ) -> dict[int, Outcome]:
     """Return what a server comes to, by the number of clients."""
     with start(variant, run, questions[0]) as server:
-        run_load(server.port, questions, max(CONCURRENCY), min(2.0, seconds))  # the first answers take longer
+        in_event_loop(
+            Load(server.port, questions, max(CONCURRENCY), min(2.0, seconds)).run()
+        )  # the first answers take longer
         return {clients: ask(name, server, questions, clients, seconds) for clients in CONCURRENCY}
 
 
@@ -183,7 +187,7 @@ def best(
     for variant in variants:
         say(f"sounding {name} {' '.join(map(str, variant.options[3:]))}")
         with start(variant, run, questions[0]) as server:
-            run_load(server.port, questions, max(CONCURRENCY), min(2.0, seconds))
+            in_event_loop(Load(server.port, questions, max(CONCURRENCY), min(2.0, seconds)).run())
             rates[variant] = ask(name, server, questions, max(CONCURRENCY), seconds).rate
     told = {" ".join(map(str, variant.options[3:])): rate for variant, rate in rates.items()}
     return max(rates, key=lambda variant: rates[variant]), told

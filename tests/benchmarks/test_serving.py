@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.serving.__main__ import outcome_of
-from benchmarks.serving.client import Account, Load, Record, Verdict, instants, percentile, run_load
+from benchmarks.serving.account import Account, Record, Verdict, percentile
+from benchmarks.serving.client import Load, instants, run
 from benchmarks.serving.processes import family, processor_seconds, resident_bytes
 from benchmarks.serving.questions import Question, ask
 from benchmarks.serving.replies import NotHTTPError, read_reply
@@ -146,7 +147,7 @@ def answering(*answers: bytes) -> Behaviour:
 
 def counts(behave: Behaviour, seconds: float = 0.1, **options: object) -> dict[str, int]:
     with serving(behave) as port:
-        account = run_load(port, [question()], 1, seconds, patience=0.2, **options)  # type: ignore[arg-type]
+        account = run(Load(port, [question()], 1, seconds, patience=0.2, **options).run())  # type: ignore[arg-type]
     return dict(account.counts)
 
 

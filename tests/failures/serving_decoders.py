@@ -20,7 +20,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.serving.client import Load, Verdict, run
+from benchmarks.serving.account import Verdict
+from benchmarks.serving.client import Load, run
 from benchmarks.serving.pictures import encoded_pictures, questions_about
 from benchmarks.serving.processes import family, is_computing
 from benchmarks.serving.questions import Question

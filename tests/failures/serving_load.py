@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.serving.client import Account, Load, Verdict, run
+from benchmarks.serving.account import Account, Verdict
+from benchmarks.serving.client import Load, run
 from benchmarks.serving.pictures import encoded_pictures, questions_about
 from benchmarks.serving.questions import Probe, Question
 from benchmarks.serving.server import Server

@@ -26,7 +26,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from benchmarks.serving.client import Account, Load, Verdict, run
+from benchmarks.serving.account import Account, Verdict
+from benchmarks.serving.client import Load, run
 from benchmarks.serving.pictures import encoded_pictures, questions_about
 from benchmarks.serving.processes import family, open_files
 from benchmarks.serving.questions import Question

@@ -20,7 +20,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.serving.client import Load, Verdict, run
+from benchmarks.serving.account import Verdict
+from benchmarks.serving.client import Load, run
 from benchmarks.serving.pictures import encoded_pictures, questions_about
 from benchmarks.serving.questions import Question
 from benchmarks.serving.server import Server, get

@@ -173,9 +173,8 @@ def measure(
 ) -> dict[int, Outcome]:
     """Return what a server comes to, by the number of clients."""
     with start(variant, run, questions[0]) as server:
-        in_event_loop(
-            Load(server.port, questions, max(CONCURRENCY), min(2.0, seconds)).run()
-        )  # the first answers take longer
+        # the first answers take longer
+        in_event_loop(Load(server.port, questions, max(CONCURRENCY), min(2.0, seconds)).run())
         return {clients: ask(name, server, questions, clients, seconds) for clients in CONCURRENCY}
 
 
